@@ -1,0 +1,106 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Rules every Swift target is compiled under.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),  // SE-0335
+    .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
+    .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
+]
+
+let nio = "swift-nio"
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: nio)
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: nio)
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: nio)
+let argumentParser: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+// Targets are drawn in the order of the module graph in ARCHITECTURE.md: arrows point up the list.
+let package = Package(
+    name: "millrace",
+    products: [.executable(name: "millrace", targets: ["millrace"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // What we call but did not write.
+        .systemLibrary(
+            name: "CRdKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(
+            name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .target(name: "CShims"),
+        .target(
+            name: "CSimdjson", cxxSettings: [.unsafeFlags(["-O2"])],
+            linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
+
+        // The core: pure, no I/O, no clock.
+        module("Interactions"),
+        module("RecordDecoding", ["Interactions", "CSimdjson"]),
+        module("Teachers", ["Interactions"]),
+        module("Recommender", ["Interactions", "Teachers", deque]),
+        module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
+
+        // The rim: ports, lanes and the parts that touch the world.
+        module("Ports", ["Interactions"]),
+        module("Lanes", ["CShims"]),
+        module("Pipeline", ["Recommender", "Ports", "Lanes", deque]),
+        module("WireProtocol"),
+        module("KafkaIngest", ["Ports", "Lanes", "RecordDecoding", "CRdKafka"]),
+        module("RedisState", ["Ports", "Lanes", "CHiredis"]),
+        module(
+            "SocketServer",
+            ["WireProtocol", "Ports", "CShims", "RecordDecoding", nioCore, nioPosix, deque]),
+        module("Telemetry", ["Ports", log, histogram, "CSystemd"]),
+        module("OperationsServer", ["Ports", nioCore, nioPosix, nioHTTP1]),
+        module("Settings", ["Ports", yams]),
+        .executableTarget(
+            name: "millrace",
+            dependencies: [
+                "Interactions", "RecordDecoding", "Teachers", "Recommender", "Evaluation", "Ports",
+                "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState", "SocketServer",
+                "Telemetry", "OperationsServer", "Settings", "CSystemd", "CShims", argumentParser,
+                log,
+            ],
+            swiftSettings: strict),
+
+        // Tests, and what only tests use.
+        .target(
+            name: "Simulation", dependencies: ["Pipeline", "Ports", "Recommender"],
+            path: "Tests/Simulation", swiftSettings: strict),
+        .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
+        tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
+        tests("TeachersTests", ["Teachers", "TestKit"]),
+        tests("RecommenderTests", ["Recommender", "Teachers", "TestKit"]),
+        tests("EvaluationTests", ["Evaluation", "TestKit"]),
+        tests("PipelineTests", ["Pipeline", "Simulation", "TestKit"]),
+        tests("WireProtocolTests", ["WireProtocol", "TestKit"]),
+        tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
+        tests("RedisStateTests", ["RedisState", "TestKit"]),
+        tests("SocketServerTests", ["SocketServer", "TestKit"]),
+        tests("TelemetryTests", ["Telemetry", "OperationsServer", "TestKit"]),
+        tests("SettingsTests", ["Settings", "TestKit"]),
+        tests("DaemonTests", ["TestKit"]),
+        tests("RepositoryTests", ["TestKit"]),
+    ]
+)

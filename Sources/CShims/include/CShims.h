@@ -1,0 +1,20 @@
+// What Swift cannot import from glibc: GNU-only calls and macros.
+#ifndef MILLRACE_CSHIMS_H
+#define MILLRACE_CSHIMS_H
+
+#include <stdint.h>
+
+/// Names the calling thread (at most 15 bytes are kept). Returns 0 or an errno.
+int shims_name_current_thread(const char *name);
+
+/// Who is at the other end of a connected Unix socket (SO_PEERCRED, unix(7)).
+typedef struct {
+    int32_t pid;
+    uint32_t uid;
+    uint32_t gid;
+} shims_peer;
+
+/// Fills `peer`; returns 0 or an errno.
+int shims_peer_credentials(int descriptor, shims_peer *peer);
+
+#endif

@@ -1,0 +1,333 @@
+// What the daemon offers its clients, in the domain's types; the socket server turns bytes into these and back.
+//
+// Calls return at once; replies come exactly once, on the engine's lane, and must not block it.
+
+public import Interactions
+
+/// Which rung of the ladder may answer (promise G5).
+public enum ServingMode: String, Sendable, CaseIterable {
+    case auto, lm, cf, popular
+}
+
+/// `REC.GET`: the best items for a user now.
+public struct RecommendRequest: Sendable, Hashable {
+    public var user: UserID
+    public var count: Int
+    public var mode: ServingMode
+    /// Items of an anonymous or ongoing session, oldest first, treated as the newest history without being stored.
+    public var session: [ItemID]
+    /// When not empty, only these are ranked.
+    public var candidates: [ItemID]
+    /// Never in the list.
+    public var exclude: [ItemID]
+    /// Milliseconds from arrival by which an answer is due; nil means the configured default.
+    public var deadlineMilliseconds: Int?
+
+    public static let countBounds = 1...1_000
+    public static let itemsMax = 1_000
+
+    public init(
+        user: UserID, count: Int = 20, mode: ServingMode = .auto, session: [ItemID] = [],
+        candidates: [ItemID] = [], exclude: [ItemID] = [], deadlineMilliseconds: Int? = nil
+    ) {
+        self.user = user
+        self.count = count
+        self.mode = mode
+        self.session = session
+        self.candidates = candidates
+        self.exclude = exclude
+        self.deadlineMilliseconds = deadlineMilliseconds
+    }
+}
+
+/// One place of a list.
+public struct RecommendedItem: Sendable, Hashable {
+    public var id: ItemID
+    public var score: Double
+    /// The source that contributed most: `rules`, `popularity`, ...
+    public var source: String
+
+    public init(id: ItemID, score: Double, source: String) {
+        self.id = id
+        self.score = score
+        self.source = source
+    }
+}
+
+/// What a list is based on (promise G2).
+public struct AsOf: Sendable, Hashable {
+    public var partition: PartitionIndex
+    /// The next offset to be read: every event before it is in the list.
+    public var nextOffset: Offset
+    /// Time of the newest event of this user, or 0.
+    public var userTime: Milliseconds
+    /// Milliseconds since the newest event of the partition was applied.
+    public var ageMilliseconds: Int64
+
+    public init(
+        partition: PartitionIndex, nextOffset: Offset, userTime: Milliseconds,
+        ageMilliseconds: Int64
+    ) {
+        self.partition = partition
+        self.nextOffset = nextOffset
+        self.userTime = userTime
+        self.ageMilliseconds = ageMilliseconds
+    }
+}
+
+public struct Recommendation: Sendable, Hashable {
+    public var items: [RecommendedItem]
+    /// The rung that answered: `cf`, `popular`, later `lm`.
+    public var rung: String
+    public var asOf: AsOf
+    /// Changes whenever the same request could be answered differently; see `RecommendationService.version`.
+    public var version: UInt64
+
+    public init(items: [RecommendedItem], rung: String, asOf: AsOf, version: UInt64) {
+        self.items = items
+        self.rung = rung
+        self.asOf = asOf
+        self.version = version
+    }
+}
+
+/// `REC.EXPLAIN`: why an item is in, or not in, a user's list.
+public struct Explanation: Sendable, Hashable {
+    public struct Source: Sendable, Hashable {
+        public var name: String
+        public var score: Double
+
+        public init(name: String, score: Double) {
+            self.name = name
+            self.score = score
+        }
+    }
+
+    public struct Evidence: Sendable, Hashable {
+        /// The item of the history that speaks for the explained one.
+        public var item: String
+        public var contribution: Double
+
+        public init(item: String, contribution: Double) {
+            self.item = item
+            self.contribution = contribution
+        }
+    }
+
+    /// 1 is best; nil when the item is not in the ranking.
+    public var rank: Int?
+    public var score: Double
+    public var sources: [Source]
+    public var evidence: [Evidence]
+    /// Why it cannot be in the list (`seen`, `not in the catalogue`, `unavailable`, `expired`); nil when it can.
+    public var removedBy: String?
+    public var asOf: AsOf
+
+    public init(
+        rank: Int?, score: Double, sources: [Source], evidence: [Evidence], removedBy: String?,
+        asOf: AsOf
+    ) {
+        self.rank = rank
+        self.score = score
+        self.sources = sources
+        self.evidence = evidence
+        self.removedBy = removedBy
+        self.asOf = asOf
+    }
+}
+
+/// `USER.GET`: what is known of a user.
+public struct UserView: Sendable, Hashable {
+    public struct Event: Sendable, Hashable {
+        /// The item's identifier, or its key in hexadecimal when the catalogue does not have it.
+        public var item: String
+        public var type: String
+        public var time: Milliseconds
+
+        public init(item: String, type: String, time: Milliseconds) {
+            self.item = item
+            self.type = type
+            self.time = time
+        }
+    }
+
+    /// Oldest first.
+    public var history: [Event]
+    /// Events ever applied, repeats and evicted ones included.
+    public var eventCount: UInt64
+    /// Size of the stored blob.
+    public var bytes: Int
+    public var asOf: AsOf
+
+    public init(history: [Event], eventCount: UInt64, bytes: Int, asOf: AsOf) {
+        self.history = history
+        self.eventCount = eventCount
+        self.bytes = bytes
+        self.asOf = asOf
+    }
+}
+
+/// `ITEM.GET`: the stored record and what the stream says of it.
+public struct ItemView: Sendable, Hashable {
+    /// As the record came; nil for an item that was only ever seen in events.
+    public var json: [UInt8]?
+    public var available: Bool
+    /// How many histories hold it.
+    public var count: Int64
+    /// Share of the decayed popularity of all items, 0...1.
+    public var popularity: Double
+
+    public init(json: [UInt8]?, available: Bool, count: Int64, popularity: Double) {
+        self.json = json
+        self.available = available
+        self.count = count
+        self.popularity = popularity
+    }
+}
+
+/// One entry of a feed: the list after a change.
+public struct FeedEntry: Sendable, Hashable {
+    public var user: UserID
+    public var id: FeedID
+    public var recommendation: Recommendation
+    /// How many newer lists replaced each other before this one could be handed over.
+    public var skipped: Int
+
+    public init(user: UserID, id: FeedID, recommendation: Recommendation, skipped: Int) {
+        self.user = user
+        self.id = id
+        self.recommendation = recommendation
+        self.skipped = skipped
+    }
+}
+
+/// Position in a feed, written `<epoch>-<sequence>`: the epoch changes with every start of the daemon.
+public struct FeedID: Sendable, Hashable, Comparable, CustomStringConvertible {
+    public var epoch: UInt64
+    public var sequence: UInt64
+
+    public init(epoch: UInt64, sequence: UInt64) {
+        self.epoch = epoch
+        self.sequence = sequence
+    }
+
+    public init?(_ text: some StringProtocol) {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard let epoch = parts.first.flatMap({ UInt64($0) }), parts.count <= 2,
+            let sequence = parts.count == 2 ? UInt64(parts[1]) : 0
+        else { return nil }
+        self.init(epoch: epoch, sequence: sequence)
+    }
+
+    public static func < (left: FeedID, right: FeedID) -> Bool {
+        (left.epoch, left.sequence) < (right.epoch, right.sequence)
+    }
+
+    public var description: String { "\(epoch)-\(sequence)" }
+}
+
+/// Reading a feed after a position; nil means "only what comes from now on" (`$`).
+public struct FeedCursor: Sendable, Hashable {
+    public var user: UserID
+    public var after: FeedID?
+
+    public init(user: UserID, after: FeedID?) {
+        self.user = user
+        self.after = after
+    }
+}
+
+/// Who wants to know of changes. Called on the engine's lane after the change is durable; must return at once.
+public protocol FeedObserver: AnyObject, Sendable {
+    func feedChanged(_ entry: FeedEntry)
+    /// A user outside the watched set changed (`PSUBSCRIBE feed:*`): no list was computed.
+    func userChanged(_ user: UserID, asOf: AsOf)
+}
+
+public struct DigestView: Sendable, Hashable {
+    /// Owned partitions, ascending.
+    public var partitions: [PartitionDigest]
+    /// Digest of the statistics of all partitions together.
+    public var statistics: String
+
+    public init(partitions: [PartitionDigest], statistics: String) {
+        self.partitions = partitions
+        self.statistics = statistics
+    }
+}
+
+public struct PartitionDigest: Sendable, Hashable {
+    public var partition: PartitionIndex
+    public var nextOffset: Offset?
+    public var digest: StateDigest
+    public var userCount: Int64
+
+    public init(
+        partition: PartitionIndex, nextOffset: Offset?, digest: StateDigest, userCount: Int64
+    ) {
+        self.partition = partition
+        self.nextOffset = nextOffset
+        self.digest = digest
+        self.userCount = userCount
+    }
+}
+
+/// One section of `INFO`: a title and `key:value` lines, in order.
+public struct InfoSection: Sendable, Hashable {
+    public var title: String
+    public var lines: [InfoLine]
+
+    public init(title: String, lines: [InfoLine]) {
+        self.title = title
+        self.lines = lines
+    }
+}
+
+public struct InfoLine: Sendable, Hashable {
+    public var key: String
+    public var value: String
+
+    public init(_ key: String, _ value: String) {
+        self.key = key
+        self.value = value
+    }
+}
+
+public protocol RecommendationService: Sendable {
+    typealias Reply<Value> = @Sendable (Result<Value, PortError>) -> Void
+
+    func recommend(_ request: RecommendRequest, reply: @escaping Reply<Recommendation>)
+    /// Items most often interacted with after `item`, best first; `refused` when the item is unknown.
+    func similar(
+        to item: ItemID, count: Int, reply: @escaping Reply<[RecommendedItem]>)
+    func explain(
+        user: UserID, item: ItemID, reply: @escaping Reply<Explanation>)
+    func user(_ user: UserID, reply: @escaping Reply<UserView?>)
+    func item(_ id: ItemID, reply: @escaping Reply<ItemView?>)
+
+    /// Produces to the log; the reply comes when the broker has the record.
+    func addEvent(
+        _ interaction: ProducedInteraction, reply: @escaping Reply<LogPosition>)
+    /// Produces a tombstone and replies when it has been applied and committed.
+    func forget(_ user: UserID, reply: @escaping Reply<LogPosition>)
+    func setItem(
+        _ id: ItemID, json: [UInt8]?, reply: @escaping Reply<LogPosition>)
+
+    /// A number that changes whenever lists of this user may have changed: a reply computed under an equal number is still right,
+    /// within the configured staleness of global statistics. Callable on any thread, takes no lock.
+    func version(of user: UserID) -> UInt64
+
+    /// Entries after each cursor, at most `count` a user; a position of another epoch or older than what is kept yields one full,
+    /// newest entry. Users whose feed has nothing newer are left out. Reading a feed keeps it watched for a while.
+    func readFeeds(
+        _ cursors: [FeedCursor], count: Int, reply: @escaping Reply<[FeedEntry]>)
+    /// From now on `observer` hears of these users' feeds. Watches are counted per observer and user.
+    func watch(_ users: [UserID], observer: any FeedObserver)
+    func unwatch(_ users: [UserID], observer: any FeedObserver)
+    /// From now on `observer` hears of every user (`true`), or no longer.
+    func watchAll(_ on: Bool, observer: any FeedObserver)
+
+    func digest(_ partition: PartitionIndex?, reply: @escaping Reply<DigestView>)
+    /// The service's own `INFO` sections; the socket server adds those of the server and its clients.
+    func info(reply: @escaping Reply<[InfoSection]>)
+}
