@@ -1,0 +1,144 @@
+// What is kept of a user: the last distinct items, recent event ids, a count. Small, versioned, byte for byte the same for
+// the same events, whatever the batches they came in: digests are taken of these bytes.
+//
+// Stored form: 'M', version, then sections (tag, varint length, payload). A section this version does not know is kept as it is
+// and written back, so that state of later versions (summaries, teacher vectors) joins without a format break.
+
+/// One remembered interaction: 13 bytes that matter, 16 in memory.
+public struct HistoryEntry: Sendable, Hashable {
+    public var item: ItemKey
+    /// Seconds since 1970.
+    public var seconds: UInt32
+    public var type: EventType.Index
+
+    public init(item: ItemKey, seconds: UInt32, type: EventType.Index) {
+        self.item = item
+        self.seconds = seconds
+        self.type = type
+    }
+}
+
+/// A user's state: pure value, equal bytes for equal events.
+public struct UserState: Sendable, Hashable {
+    /// Distinct items, oldest first; a repeated item moves to the end.
+    public var history: [HistoryEntry] = []
+    /// Keys of the newest events that carried an id, oldest first: a repeated production counts once.
+    public var eventKeys: [UInt64] = []
+    /// Events applied, repeats and evicted ones included.
+    public var eventCount: UInt64 = 0
+    /// Sections of other versions, as stored, in their order.
+    public var otherSections: [UInt8] = []
+
+    public init() {}
+
+    public var isEmpty: Bool { history.isEmpty && eventCount == 0 && otherSections.isEmpty }
+}
+
+extension UserState {
+    public static let formatVersion: UInt8 = 1
+    public static let historyCountMax = 4_096
+    public static let eventKeyCountMax = 256
+
+    private static let magic: UInt8 = 0x4D
+    private enum Section {
+        static let history: UInt8 = 1
+        static let eventKeys: UInt8 = 2
+        static let eventCount: UInt8 = 3
+    }
+
+    /// The stored form.
+    public func encoded() -> [UInt8] {
+        var out = ByteWriter(reserving: 24 + history.count * 12 + eventKeys.count * 8)
+        out.byte(Self.magic)
+        out.byte(Self.formatVersion)
+        var body = ByteWriter(reserving: history.count * 12 + 4)
+        encodeHistory(into: &body)
+        Self.append(Section.history, body, to: &out)
+        if !eventKeys.isEmpty {
+            body.removeAll()
+            for key in eventKeys { body.word64(key) }
+            Self.append(Section.eventKeys, body, to: &out)
+        }
+        body.removeAll()
+        body.varint(eventCount)
+        Self.append(Section.eventCount, body, to: &out)
+        out.append(otherSections)
+        return out.bytes
+    }
+
+    private static func append(_ tag: UInt8, _ body: ByteWriter, to out: inout ByteWriter) {
+        out.byte(tag)
+        out.varint(UInt64(body.bytes.count))
+        out.append(body.bytes)
+    }
+
+    private func encodeHistory(into body: inout ByteWriter) {
+        body.varint(UInt64(history.count))
+        var previous: Int64 = 0
+        for entry in history {
+            body.word64(entry.item)
+            body.byte(entry.type)
+            body.signed(Int64(entry.seconds) - previous)
+            previous = Int64(entry.seconds)
+        }
+    }
+
+    /// Reads the stored form; throws for anything this version cannot read.
+    public init(decoding bytes: [UInt8]) throws(MalformedBytes) {
+        self.init()
+        var reader = ByteReader(bytes)
+        guard try reader.byte() == Self.magic else {
+            throw MalformedBytes("is not a user's state: the first byte is wrong")
+        }
+        let version = try reader.byte()
+        guard version == Self.formatVersion else {
+            throw MalformedBytes(
+                "has format \(version), this version reads \(Self.formatVersion): upgrade first")
+        }
+        while reader.remaining > 0 {
+            let tag = try reader.byte()
+            let count = try reader.count(max: reader.remaining)
+            let end = reader.position + count
+            try readSection(tag, count: count, from: &reader)
+            guard reader.position == end else {
+                throw MalformedBytes("section \(tag) has the wrong length")
+            }
+        }
+    }
+
+    private mutating func readSection(
+        _ tag: UInt8, count: Int, from reader: inout ByteReader
+    ) throws(MalformedBytes) {
+        switch tag {
+        case Section.history: try readHistory(from: &reader)
+        case Section.eventKeys:
+            guard count % 8 == 0, count / 8 <= Self.eventKeyCountMax else {
+                throw MalformedBytes("the event id section has \(count) bytes")
+            }
+            for _ in 0..<(count / 8) { eventKeys.append(try reader.word64()) }
+        case Section.eventCount: eventCount = try reader.varint()
+        default:
+            var kept = ByteWriter()
+            kept.byte(tag)
+            kept.varint(UInt64(count))
+            kept.append(try reader.array(count: count))
+            otherSections.append(contentsOf: kept.bytes)
+        }
+    }
+
+    private mutating func readHistory(from reader: inout ByteReader) throws(MalformedBytes) {
+        let count = try reader.count(max: Self.historyCountMax)
+        guard count * 10 <= reader.remaining else { throw MalformedBytes("ends too early") }
+        history.reserveCapacity(count + 1)
+        var seconds: Int64 = 0
+        for _ in 0..<count {
+            let item = try reader.word64()
+            let type = try reader.byte()
+            seconds = seconds &+ (try reader.signed())
+            guard let time = UInt32(exactly: seconds) else {
+                throw MalformedBytes("an entry's time is out of range")
+            }
+            history.append(HistoryEntry(item: item, seconds: time, type: type))
+        }
+    }
+}

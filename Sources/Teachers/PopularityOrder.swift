@@ -1,0 +1,118 @@
+// The most popular items in order, kept as events arrive.
+//
+// A list needs the best items that the user has not seen, so a few hundred places are enough; keeping only those makes an
+// event cost a short shift instead of a sort, at any size of catalogue.
+
+/// The top of the popularity order: by value, then by key, so that every instance agrees.
+public struct PopularityOrder: Sendable {
+    /// Enough to fill the longest list past the longest history most users have; a full scan serves the rest.
+    public static let heldMax = 2_048
+
+    public private(set) var top: [KeyIndex.Number] = []
+    /// Whether `top` holds every item there is.
+    public private(set) var isComplete = true
+    private var place: [Int32] = []
+    private var isStale = true
+    private var epoch: UInt64 = 0
+    private var known = 0
+
+    public init() {}
+
+    /// Tells the order that an item's value changed.
+    public mutating func touch(_ item: KeyIndex.Number, in statistics: Statistics) {
+        guard !isStale, epoch == statistics.popularityEpoch else {
+            isStale = true
+            return
+        }
+        if place.count < statistics.items.count {
+            place.append(
+                contentsOf: repeatElement(-1, count: statistics.items.count - place.count))
+        }
+        let at = Int(place[Int(item)])
+        if at < 0 {
+            enter(item, statistics)
+        } else {
+            rise(from: at, statistics)
+            if sinks(from: Int(place[Int(item)]), statistics) { isStale = true }
+        }
+    }
+
+    /// Brings the order up to date; cheap unless time moved on or something sank.
+    public mutating func refresh(_ statistics: Statistics) {
+        if !isStale, epoch == statistics.popularityEpoch { return }
+        let values = statistics.popularity.values
+        let keys = statistics.items.keys
+        var all = (0..<KeyIndex.Number(statistics.items.count)).filter { values[Int($0)] > 0 }
+        isComplete = all.count <= Self.heldMax
+        let before: (KeyIndex.Number, KeyIndex.Number) -> Bool = { left, right in
+            let (a, b) = (values[Int(left)], values[Int(right)])
+            return a != b ? a > b : keys[Int(left)] < keys[Int(right)]
+        }
+        if !isComplete {
+            let cut = Self.cut(values: all.map { values[Int($0)] }, keeping: Self.heldMax)
+            all.removeAll { values[Int($0)] < cut }
+        }
+        all.sort(by: before)
+        top = Array(all.prefix(Self.heldMax))
+        place = Array(repeating: -1, count: statistics.items.count)
+        for (at, item) in top.enumerated() { place[Int(item)] = Int32(at) }
+        epoch = statistics.popularityEpoch
+        isStale = false
+    }
+
+    /// A value that at least `count` of `values` reach: a quick-select by halves of the value range.
+    private static func cut(values: [Int64], keeping count: Int) -> Int64 {
+        var low: Int64 = 0
+        var high = values.max() ?? 0
+        while low < high {
+            let middle = low + (high - low + 1) / 2
+            let reached = values.reduce(0) { $0 + ($1 >= middle ? 1 : 0) }
+            if reached >= count { low = middle } else { high = middle - 1 }
+        }
+        return low
+    }
+
+    private mutating func enter(_ item: KeyIndex.Number, _ statistics: Statistics) {
+        let value = statistics.popularity.values[Int(item)]
+        guard value > 0 else { return }
+        if top.count < Self.heldMax {
+            guard isComplete else { return isStale = true }
+            top.append(item)
+        } else {
+            guard let last = top.last else { return }
+            isComplete = false
+            guard Self.precedes(item, last, statistics) else { return }
+            place[Int(last)] = -1
+            top[top.count - 1] = item
+        }
+        place[Int(item)] = Int32(top.count - 1)
+        rise(from: top.count - 1, statistics)
+    }
+
+    private mutating func rise(from start: Int, _ statistics: Statistics) {
+        var at = start
+        let item = top[at]
+        while at > 0, Self.precedes(item, top[at - 1], statistics) {
+            top[at] = top[at - 1]
+            place[Int(top[at])] = Int32(at)
+            at -= 1
+        }
+        top[at] = item
+        place[Int(item)] = Int32(at)
+    }
+
+    /// Whether the item at `at` no longer precedes the one after it (or has left the top).
+    private func sinks(from at: Int, _ statistics: Statistics) -> Bool {
+        if statistics.popularity.values[Int(top[at])] <= 0 { return true }
+        if at + 1 < top.count { return Self.precedes(top[at + 1], top[at], statistics) }
+        return !isComplete && at == top.count - 1 && at >= 0 && top.count == Self.heldMax
+    }
+
+    private static func precedes(
+        _ left: KeyIndex.Number, _ right: KeyIndex.Number, _ statistics: Statistics
+    ) -> Bool {
+        let values = statistics.popularity.values
+        let (a, b) = (values[Int(left)], values[Int(right)])
+        return a != b ? a > b : statistics.items.keys[Int(left)] < statistics.items.keys[Int(right)]
+    }
+}

@@ -1,0 +1,87 @@
+// Everything counted over all users: item counts, transitions, decayed popularity. A pure function of the stored histories.
+
+public import Interactions
+
+/// The statistics of all partitions together. A value: a copy is a consistent snapshot, and costs only the rows that change after it.
+public struct Statistics: Sendable {
+    public private(set) var items = KeyIndex()
+    /// How many histories hold the item (with a positive event).
+    public private(set) var counts: [Int64] = []
+    public private(set) var transitions: TransitionCounts
+    /// One for each configured half-life; the first serves.
+    public private(set) var popularities: [DecayedPopularity]
+    /// Changes whenever the order of popularity may have changed for items that are not being touched.
+    public private(set) var popularityEpoch: UInt64 = 0
+
+    public init(halfLivesSeconds: [Int64], pairCountMax: Int = 50_000_000) {
+        precondition(!halfLivesSeconds.isEmpty, "at least one half-life")
+        transitions = TransitionCounts(pairCountMax: pairCountMax)
+        popularities = halfLivesSeconds.map { DecayedPopularity(halfLifeSeconds: $0) }
+    }
+
+    public var popularity: DecayedPopularity { popularities[0] }
+
+    /// The number of an item, which is added when it is new.
+    public mutating func number(of key: ItemKey) -> KeyIndex.Number {
+        let number = items.insert(key)
+        if items.count > counts.count {
+            counts.append(0)
+            transitions.reserve(items.count)
+            for index in popularities.indices { popularities[index].reserve(items.count) }
+        }
+        return number
+    }
+
+    /// Applies stored edits, or takes them back; calls `touched` for every item whose popularity changed.
+    public mutating func apply(
+        _ bytes: [UInt8], undo: Bool = false, touched: (KeyIndex.Number) -> Void = { _ in }
+    ) throws(MalformedBytes) {
+        guard !bytes.isEmpty else { return }
+        var edits = try StatisticsEdits(bytes)
+        while let operation = try edits.next() {
+            switch operation {
+            case .pairs(let subtract, let items, let leftMax, let rightMin):
+                var numbers: [KeyIndex.Number] = []
+                numbers.reserveCapacity(items.count)
+                for key in items { numbers.append(number(of: key)) }
+                transitions.apply(
+                    sign: subtract != undo ? -1 : 1, items: numbers, leftMax: leftMax,
+                    rightMin: rightMin)
+            case .entry(let subtract, let item, let seconds, let weight):
+                let number = number(of: item)
+                apply(entry: number, seconds: seconds, weight: weight, subtract: subtract != undo)
+                touched(number)
+            }
+        }
+    }
+
+    private mutating func apply(
+        entry item: KeyIndex.Number, seconds: UInt32, weight: Int, subtract: Bool
+    ) {
+        if weight > 0 { counts[Int(item)] &+= subtract ? -1 : 1 }
+        let amount = Int64(subtract ? -weight : weight)
+        for index in popularities.indices {
+            let moved = popularities[index].add(item, seconds: seconds, weight: amount)
+            if moved { popularityEpoch &+= 1 }
+        }
+    }
+
+    // MARK: - Restoring a checkpoint
+
+    mutating func restore(item: KeyIndex.Number, count: Int64) { counts[Int(item)] = count }
+
+    mutating func restore(row: KeyIndex.Number, column: KeyIndex.Number, amount: Int64) {
+        transitions.add(row, column, amount)
+    }
+
+    mutating func restore(
+        popularity index: Int, item: KeyIndex.Number, period: Int64, sum: Int64
+    ) {
+        popularities[index].restore(item, period: period, sum: sum)
+        popularityEpoch &+= 1
+    }
+
+    mutating func restore(popularity index: Int, newest: Int64?) {
+        popularities[index].restore(newest: newest)
+    }
+}

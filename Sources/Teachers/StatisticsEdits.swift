@@ -1,0 +1,123 @@
+// What a batch of events changes in the statistics, as data (decision D3).
+//
+// The fold does not touch counts: it writes edits, and the same bytes are applied here, stored with the commit, and applied
+// again by recovery and by other instances. Edits are integers added or subtracted, so they commute, and the negative of an
+// edit undoes it exactly.
+//
+// Stored form: version, next offset + 1 (0 = none), the batch's distinct item keys, then the operations.
+
+public import Interactions
+
+/// One operation on the statistics.
+public enum StatisticsOperation: Sendable, Hashable {
+    /// Adds (or subtracts) the pairs i < j of `items` with i <= `leftMax` and j >= `rightMin`, each weighted by its gap j - i.
+    case pairs(subtract: Bool, items: [ItemKey], leftMax: Int, rightMin: Int)
+    /// Adds (or subtracts) one history entry: its item's count and decayed popularity.
+    case entry(subtract: Bool, item: ItemKey, seconds: UInt32, weight: Int)
+}
+
+/// Collects operations into their stored form.
+public struct StatisticsEditsWriter: Sendable {
+    private var numbers = KeyIndex()
+    private var body = ByteWriter()
+    private var operationCount = 0
+
+    public init() {}
+
+    public var isEmpty: Bool { operationCount == 0 }
+
+    public mutating func append(_ operation: StatisticsOperation) {
+        operationCount += 1
+        switch operation {
+        case .pairs(let subtract, let items, let leftMax, let rightMin):
+            pairs(subtract: subtract, items: items[...], leftMax: leftMax, rightMin: rightMin)
+        case .entry(let subtract, let item, let seconds, let weight):
+            body.byte(subtract ? 3 : 2)
+            body.varint(UInt64(numbers.insert(item)))
+            body.varint(UInt64(seconds))
+            body.signed(Int64(weight))
+        }
+    }
+
+    private mutating func pairs(
+        subtract: Bool, items: ArraySlice<ItemKey>, leftMax: Int, rightMin: Int
+    ) {
+        body.byte(subtract ? 1 : 0)
+        body.varint(UInt64(items.count))
+        body.varint(UInt64(leftMax))
+        body.varint(UInt64(rightMin))
+        for item in items { body.varint(UInt64(numbers.insert(item))) }
+    }
+
+    /// The stored form, or no bytes when there was no operation. The writer is empty afterwards.
+    public mutating func finish(nextOffset: Offset?) -> [UInt8] {
+        defer { self = StatisticsEditsWriter() }
+        guard !isEmpty else { return [] }
+        var out = ByteWriter(reserving: 16 + numbers.count * 8 + body.bytes.count)
+        out.byte(StatisticsEdits.formatVersion)
+        out.varint(nextOffset.map { UInt64($0) &+ 1 } ?? 0)
+        out.varint(UInt64(numbers.count))
+        for key in numbers.keys { out.word64(key) }
+        out.append(body.bytes)
+        return out.bytes
+    }
+}
+
+/// Reads stored edits one operation at a time.
+public struct StatisticsEdits {
+    static let formatVersion: UInt8 = 1
+    /// Pairs are counted within this many positions, so no operation needs more items than both sides and the middle.
+    public static let windowCountMax = 2 * TransitionCounts.reach + 1
+
+    public let nextOffset: Offset?
+    private let keys: [ItemKey]
+    private var reader: ByteReader
+
+    public init(_ bytes: [UInt8]) throws(MalformedBytes) {
+        reader = ByteReader(bytes)
+        let version = try reader.byte()
+        guard version == Self.formatVersion else {
+            throw MalformedBytes("statistics edits have format \(version): upgrade first")
+        }
+        let next = try reader.varint()
+        nextOffset = next == 0 ? nil : Offset(truncatingIfNeeded: next - 1)
+        let count = try reader.count(max: reader.remaining / 8)
+        var keys: [ItemKey] = []
+        keys.reserveCapacity(count)
+        for _ in 0..<count { keys.append(try reader.word64()) }
+        self.keys = keys
+    }
+
+    /// The next operation, nil after the last.
+    public mutating func next() throws(MalformedBytes) -> StatisticsOperation? {
+        guard reader.remaining > 0 else { return nil }
+        let tag = try reader.byte()
+        switch tag {
+        case 0, 1:
+            let count = try reader.count(max: Self.windowCountMax)
+            let leftMax = try reader.count(max: count)
+            let rightMin = try reader.count(max: count)
+            var items: [ItemKey] = []
+            items.reserveCapacity(count)
+            for _ in 0..<count { items.append(try key()) }
+            return .pairs(
+                subtract: tag == 1, items: items, leftMax: leftMax, rightMin: rightMin)
+        case 2, 3:
+            let item = try key()
+            let seconds = try reader.count(max: Int(UInt32.max))
+            let weight = try reader.signed()
+            guard EventType.weightBounds.contains(Int(weight)) else {
+                throw MalformedBytes("a weight of \(weight)")
+            }
+            return .entry(
+                subtract: tag == 3, item: item, seconds: UInt32(seconds), weight: Int(weight))
+        default: throw MalformedBytes("operation \(tag) of statistics edits is unknown")
+        }
+    }
+
+    private mutating func key() throws(MalformedBytes) -> ItemKey {
+        let number = try reader.count(max: Int(Int32.max))
+        guard number < keys.count else { throw MalformedBytes("an item number is out of range") }
+        return keys[number]
+    }
+}
