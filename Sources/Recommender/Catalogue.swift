@@ -1,0 +1,112 @@
+// The items that may be recommended, by item number of the statistics.
+
+public import Interactions
+public import Teachers
+
+/// What the catalogue says about one item; what serving needs, no more. The full record stays in the store.
+public struct CatalogueEntry: Sendable, Hashable {
+    public var id: ItemID
+    public var title: String
+    public var brand: String?
+    public var categories: [String]
+    public var price: Double?
+    public var available: Bool
+    public var expires: Milliseconds?
+    /// The record as it came.
+    public var json: [UInt8]
+
+    public init(_ record: ItemRecord, json: [UInt8]) {
+        id = record.id
+        title = record.title
+        brand = record.brand
+        categories = record.categories
+        price = record.price
+        available = record.available
+        expires = record.expires
+        self.json = json
+    }
+}
+
+/// Why an item cannot be in a list.
+public enum Removal: String, Sendable {
+    case notInCatalogue = "not in the catalogue"
+    case unavailable
+    case expired
+    case seen
+    case excluded
+}
+
+public enum CatalogueOutcome: Sendable, Hashable {
+    case stored
+    case withdrawn
+    /// Another identifier has the same 8-byte key: the newcomer is refused.
+    case keyTaken(by: ItemID)
+    /// `itemsMax` is reached: the newcomer is refused.
+    case full
+}
+
+/// Records by item key, and which items are recommendable.
+public struct Catalogue: Sendable {
+    public let itemsMax: Int
+    private var entries: [ItemKey: CatalogueEntry] = [:]
+    /// By item number: 1 when listed and available.
+    private var listed: [UInt8] = []
+    private var expires: [Milliseconds] = []
+    public private(set) var bytes = 0
+
+    public init(itemsMax: Int) { self.itemsMax = itemsMax }
+
+    public var count: Int { entries.count }
+
+    public subscript(_ key: ItemKey) -> CatalogueEntry? { entries[key] }
+
+    public var all: some Collection<CatalogueEntry> { entries.values }
+
+    public mutating func set(
+        _ entry: CatalogueEntry, number: KeyIndex.Number
+    ) -> CatalogueOutcome {
+        if let old = entries[entry.id.key] {
+            guard old.id == entry.id else { return .keyTaken(by: old.id) }
+            bytes -= old.json.count
+        } else if entries.count >= itemsMax {
+            return .full
+        }
+        bytes += entry.json.count
+        entries[entry.id.key] = entry
+        mark(number, listed: entry.available, expires: entry.expires)
+        return .stored
+    }
+
+    public mutating func withdraw(_ id: ItemID, number: KeyIndex.Number) {
+        if let old = entries[id.key], old.id == id {
+            bytes -= old.json.count
+            entries[id.key] = nil
+        }
+        mark(number, listed: false, expires: nil)
+    }
+
+    private mutating func mark(_ number: KeyIndex.Number, listed on: Bool, expires at: Int64?) {
+        let index = Int(number)
+        while listed.count <= index {
+            listed.append(0)
+            expires.append(.max)
+        }
+        listed[index] = on ? 1 : 0
+        expires[index] = at ?? .max
+    }
+
+    /// Whether an item may be recommended now, the user aside.
+    @inline(__always)
+    public func isRecommendable(_ number: KeyIndex.Number, now: Milliseconds) -> Bool {
+        let index = Int(number)
+        return index < listed.count && listed[index] == 1 && expires[index] > now
+    }
+
+    /// Why an item may not be recommended, the user aside; nil when it may.
+    public func removal(_ key: ItemKey, now: Milliseconds) -> Removal? {
+        guard let entry = entries[key] else { return .notInCatalogue }
+        if !entry.available { return .unavailable }
+        if let expires = entry.expires, expires <= now { return .expired }
+        return nil
+    }
+}

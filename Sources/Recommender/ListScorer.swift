@@ -1,0 +1,139 @@
+// From a history to a list: rules and popularity added up, filters, the best k.
+//
+// Exact and cheap at once: only items that some rule touches need a sum; all others rank by popularity alone, and those are
+// kept in order. The slow twin that scores every item is `scoreAll`, used by evaluation and by the tests.
+
+public import Interactions
+public import Teachers
+
+/// Which rung of the ladder makes the list.
+public enum Rung: String, Sendable {
+    case cf
+    case popular
+}
+
+/// What a list is made for.
+public struct ListRequest: Sendable {
+    /// Newest first, positive events only.
+    public var recent: [ItemKey]
+    /// Never in the list, beside what is hidden by the history.
+    public var hidden: [ItemKey]
+    /// When not nil, only these are ranked.
+    public var candidates: [ItemKey]?
+    public var count: Int
+    public var rung: Rung
+    public var now: Milliseconds
+
+    public init(
+        recent: [ItemKey], hidden: [ItemKey], candidates: [ItemKey]? = nil, count: Int,
+        rung: Rung = .cf, now: Milliseconds
+    ) {
+        self.recent = recent
+        self.hidden = hidden
+        self.candidates = candidates
+        self.count = count
+        self.rung = rung
+        self.now = now
+    }
+}
+
+/// A place of a list, by key.
+public struct ListedItem: Sendable, Hashable {
+    public var item: ItemKey
+    public var score: Double
+    /// The part of the score that rules gave; the rest is popularity.
+    public var ruleScore: Double
+}
+
+/// Owns the scratch memory of scoring; one per lane that scores.
+public struct ListScorer: Sendable {
+    public let rules: SequentialRules
+    private var scores = SparseScores()
+    /// `stamp` of an item equals `round` when it must not be in the list being made.
+    private var stamps: [UInt32] = []
+    private var round: UInt32 = 0
+
+    public init(rules: RuleParameters) { self.rules = SequentialRules(rules) }
+
+    private var backoff: Double { rules.parameters.backoff }
+
+    public mutating func list(
+        _ request: ListRequest, statistics: Statistics, order: PopularityOrder,
+        catalogue: Catalogue
+    ) -> [ListedItem] {
+        begin(request, statistics)
+        var best = TopList(limit: request.count)
+        if let candidates = request.candidates {
+            for key in Set(candidates) {
+                guard let number = statistics.items.number(of: key) else { continue }
+                offer(number, request, statistics, catalogue, to: &best)
+            }
+        } else {
+            for number in scores.touched { offer(number, request, statistics, catalogue, to: &best) }
+            offerPopular(request, statistics, order, catalogue, to: &best)
+        }
+        return best.sorted().map {
+            ListedItem(item: $0.key, score: $0.score, ruleScore: scores[$0.number])
+        }
+    }
+
+    /// Score of every item by number, recommendable or not: the slow twin.
+    public mutating func scoreAll(recent: [ItemKey], statistics: Statistics) -> [Double] {
+        scores.begin(statistics.items.count)
+        rules.add(recent: recent, from: statistics, to: &scores)
+        return (0..<KeyIndex.Number(statistics.items.count)).map {
+            scores[$0] + backoff * statistics.popularity.share($0)
+        }
+    }
+
+    private mutating func begin(_ request: ListRequest, _ statistics: Statistics) {
+        scores.begin(statistics.items.count)
+        if request.rung == .cf { rules.add(recent: request.recent, from: statistics, to: &scores) }
+        if round == .max {
+            stamps = []
+            round = 0
+        }
+        round += 1
+        if stamps.count < statistics.items.count {
+            stamps.append(
+                contentsOf: repeatElement(0, count: statistics.items.count - stamps.count))
+        }
+        for key in request.hidden {
+            if let number = statistics.items.number(of: key) { stamps[Int(number)] = round }
+        }
+    }
+
+    private func score(_ number: KeyIndex.Number, _ statistics: Statistics) -> Double {
+        scores[number] + backoff * statistics.popularity.share(number)
+    }
+
+    private func offer(
+        _ number: KeyIndex.Number, _ request: ListRequest, _ statistics: Statistics,
+        _ catalogue: Catalogue, to best: inout TopList
+    ) {
+        let score = score(number, statistics)
+        guard best.admits(score), stamps[Int(number)] != round,
+            catalogue.isRecommendable(number, now: request.now)
+        else { return }
+        best.offer(
+            Candidate(number: number, key: statistics.items.keys[Int(number)], score: score))
+    }
+
+    /// Untouched items, most popular first, until none can enter any more.
+    private func offerPopular(
+        _ request: ListRequest, _ statistics: Statistics, _ order: PopularityOrder,
+        _ catalogue: Catalogue, to best: inout TopList
+    ) {
+        for number in order.top {
+            guard best.admits(backoff * statistics.popularity.share(number)) else { return }
+            if scores[number] == 0 { offer(number, request, statistics, catalogue, to: &best) }
+        }
+        // The order is exhausted: everything not in it, which is rare or the list is long.
+        if best.isFull, order.isComplete { return }
+        let inOrder = Set(order.top)
+        for number in 0..<KeyIndex.Number(statistics.items.count)
+        where scores[number] == 0 && !inOrder.contains(number) {
+            offer(number, request, statistics, catalogue, to: &best)
+        }
+    }
+}
