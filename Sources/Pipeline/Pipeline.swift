@@ -1,1 +1,228 @@
-// Pipeline
+// The coordinator among the real things: runs it on its lane, does what it asks for, brings back the answers.
+
+public import Interactions
+import Lanes
+public import Ports
+import Recommender
+import Synchronization
+import Teachers
+
+public final class Pipeline: Sendable {
+    /// What the process around the pipeline wants to know.
+    public struct Events: Sendable {
+        public var ready: @Sendable () -> Void
+        /// The process must stop, with this reason.
+        public var failed: @Sendable (String) -> Void
+
+        public init(
+            ready: @escaping @Sendable () -> Void, failed: @escaping @Sendable (String) -> Void
+        ) {
+            self.ready = ready
+            self.failed = failed
+        }
+    }
+
+    let lane: Lane
+    private let snapshotLane: Lane
+    private let core: LaneBound<Coordinator>
+    private let versions: VersionTable
+    let source: any RecordSource
+    let sink: any RecordSink
+    let store: any StateStore
+    private let observer: any Observer
+    let clock: any Clock
+    private let events: Events
+    private let ticker: Ticker
+
+    /// Nothing happens before `start`.
+    public init(
+        _ configuration: PipelineConfiguration, source: any RecordSource, sink: any RecordSink,
+        store: any StateStore, observer: any Observer, clock: any Clock, events: Events
+    ) {
+        lane = Lane(name: "engine")
+        snapshotLane = Lane(name: "checkpoint")
+        let coordinator = Coordinator(configuration)
+        versions = coordinator.versions
+        core = LaneBound(coordinator, on: lane)
+        self.source = source
+        self.sink = sink
+        self.store = store
+        self.observer = observer
+        self.clock = clock
+        self.events = events
+        ticker = Ticker()
+    }
+
+    var now: Milliseconds { Milliseconds(clock.monotonicSeconds * 1_000) }
+    var wall: Milliseconds { clock.wallMilliseconds }
+
+    public func start() {
+        store.observeHealth { [self] health in perform { $0.storeHealthChanged(health) } }
+        source.start(consumer: self)
+        ticker.start(everyMilliseconds: 50) { [self] in
+            perform { $0.tick() }
+        }
+    }
+
+    /// Stops taking records, finishes commits under way within the limit, closes everything; blocks the caller.
+    public func stop(withinMilliseconds limit: Int) {
+        ticker.stop()
+        perform { $0.beginStopping() }
+        waitUntilSettled(deadline: now + Milliseconds(limit))
+        let closed = Semaphore()
+        source.stop { closed.signal() }
+        _ = closed.wait(milliseconds: max(limit, 1_000))
+        store.stop(withinMilliseconds: limit) { closed.signal() }
+        _ = closed.wait(milliseconds: max(limit, 1_000))
+        lane.stop()
+        snapshotLane.stop()
+    }
+
+    /// Asks the coordinator until nothing is under way or the time is up.
+    private func waitUntilSettled(deadline: Milliseconds) {
+        while now < deadline {
+            let answer = Answer()
+            lane.run { [self] in
+                answer.isSettled.store(core.value.isSettled, ordering: .releasing)
+                answer.given.signal()
+            }
+            answer.given.wait()
+            if answer.isSettled.load(ordering: .acquiring) { return }
+            _ = Semaphore().wait(milliseconds: 5)
+        }
+    }
+
+    /// Runs `body` on the engine's lane, then does what the coordinator asks for.
+    func perform(_ body: @escaping @Sendable (Coordinator) -> Void) {
+        lane.run { [self] in
+            let coordinator = core.value
+            coordinator.now = now
+            coordinator.wall = wall
+            body(coordinator)
+            execute(coordinator.takeActions())
+        }
+    }
+
+    private func execute(_ actions: [Action]) {
+        for action in actions {
+            switch action {
+            case .prepare, .loadCatalogue, .loadCheckpoint, .readDeltas, .claim, .load, .scan:
+                read(action)
+            case .commit, .commitItems, .saveCheckpoint: write(action)
+            case .begin(let positions): source.begin(positions)
+            case .beginItems(let positions): source.beginItems(positions)
+            case .release(let partitions): source.release(partitions)
+            case .acknowledge(let partition, let next, let count):
+                source.acknowledge(partition, nextOffset: next, recordCount: count)
+            case .acknowledgeItems(let partition, let next, let count):
+                source.acknowledgeItems(partition, nextOffset: next, recordCount: count)
+            case .observe(let observation): observer.observe(observation)
+            case .ready: events.ready()
+            case .fail(let reason): events.failed(reason)
+            }
+        }
+    }
+
+    private func read(_ action: Action) {
+        switch action {
+        case .prepare(let partitions):
+            store.prepare(interactionPartitions: partitions) { [self] result in
+                perform { $0.prepared(result) }
+            }
+        case .loadCatalogue:
+            store.loadCatalogue { [self] result in perform { $0.catalogueLoaded(result) } }
+        case .loadCheckpoint:
+            store.loadCheckpoint { [self] result in perform { $0.checkpointLoaded(result) } }
+        case .readDeltas(let purpose, let after):
+            store.readDeltas(after: after, limit: 1_000) { [self] result in
+                perform { $0.deltasRead(purpose, result) }
+            }
+        case .claim(let partition):
+            store.claim(partition) { [self] result in
+                perform { $0.claimed(partition, result) }
+            }
+        case .load(let partition, let users):
+            store.load(users, of: partition) { [self] result in
+                perform { $0.loaded(partition, users, result) }
+            }
+        case .scan(let partition, let cursor):
+            store.scanUsers(of: partition, cursor: cursor) { [self] result in
+                perform { $0.scanned(partition, result) }
+            }
+        default: preconditionFailure("not a read")
+        }
+    }
+
+    private func write(_ action: Action) {
+        switch action {
+        case .commit(let commit):
+            store.commit(commit) { [self] result in
+                perform {
+                    $0.committed(
+                        commit.partition, sequence: commit.sequence, result)
+                }
+            }
+        case .commitItems(let commit, let count):
+            store.commitItems(commit) { [self] result in
+                perform {
+                    $0.itemsCommitted(
+                        commit.partition, nextOffset: commit.nextOffset, recordCount: count, result)
+                }
+            }
+        case .saveCheckpoint(let statistics, let sequences):
+            save(statistics, sequences)
+        default: preconditionFailure("not a write")
+        }
+    }
+
+    /// The snapshot is a value: it is encoded beside the engine, which goes on.
+    private func save(_ statistics: Statistics, _ sequences: [PartitionIndex: Int64]) {
+        let started = clock.monotonicSeconds
+        snapshotLane.run { [self] in
+            let chunks = statistics.checkpointChunks()
+            let bytes = chunks.reduce(0) { $0 + $1.count }
+            let checkpoint = StatisticsCheckpoint(sequences: sequences, chunks: chunks)
+            store.saveCheckpoint(checkpoint) { [self] result in
+                let seconds = clock.monotonicSeconds - started
+                perform { $0.checkpointSaved(result.map { bytes }, seconds: seconds) }
+            }
+        }
+    }
+
+    func versionFromAnyThread(of user: UserID) -> UInt64 { versions.version(user.key) }
+}
+
+/// What the engine's lane says about being settled.
+private final class Answer: Sendable {
+    let isSettled = Atomic(false)
+    let given = Semaphore()
+}
+
+extension Pipeline: LogConsumer {
+    public func sourceReady(interactionPartitions: Int32, itemPartitions: Int32) {
+        perform {
+            $0.sourceReady(
+                interactionPartitions: interactionPartitions, itemPartitions: itemPartitions)
+        }
+    }
+
+    public func partitionsAssigned(_ partitions: [PartitionIndex]) {
+        perform { $0.partitionsAssigned(partitions) }
+    }
+
+    public func partitionsRevoked(_ partitions: [PartitionIndex], lost: Bool) {
+        perform { $0.partitionsRevoked(partitions, lost: lost) }
+    }
+
+    public func received(_ batch: RecordBatch) {
+        perform { $0.received(batch) }
+    }
+
+    public func received(_ batch: ItemBatch) { perform { $0.received(batch) } }
+
+    public func offsetGap(_ partition: PartitionIndex, stored: Offset, lowest: Offset) {
+        perform { $0.offsetGap(partition, stored: stored, lowest: lowest) }
+    }
+
+    public func sourceFailed(_ reason: String) { events.failed(reason) }
+}

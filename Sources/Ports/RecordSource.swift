@@ -19,17 +19,25 @@ public struct RecordBatch: Sendable {
     }
 
     public var partition: PartitionIndex
+    /// Where the run begins: the position given to `begin`, then the `nextOffset` of the run before. The consumer drops a
+    /// run that begins after what it expects: it was read before the source was sent back.
+    public var firstOffset: Offset
     /// In offset order; may be empty when every record of the run was skipped.
     public var entries: [Entry]
     /// The offset after the last record of the run, skipped ones included.
     public var nextOffset: Offset
     /// How many records the run took from the log, for flow control and counters.
     public var recordCount: Int
+    /// The record timestamp of the newest record of the run, for freshness; 0 when it has none.
+    public var newestTime: Milliseconds
 
     public init(
-        partition: PartitionIndex, entries: [Entry], nextOffset: Offset, recordCount: Int
+        partition: PartitionIndex, firstOffset: Offset, entries: [Entry], nextOffset: Offset,
+        recordCount: Int, newestTime: Milliseconds = 0
     ) {
         self.partition = partition
+        self.firstOffset = firstOffset
+        self.newestTime = newestTime
         self.entries = entries
         self.nextOffset = nextOffset
         self.recordCount = recordCount
@@ -39,14 +47,18 @@ public struct RecordBatch: Sendable {
 /// A run of records of one partition of the items topic, decoded.
 public struct ItemBatch: Sendable {
     public var partition: PartitionIndex
+    /// As in `RecordBatch`.
+    public var firstOffset: Offset
     public var changes: [ItemChange]
     public var nextOffset: Offset
     public var recordCount: Int
 
     public init(
-        partition: PartitionIndex, changes: [ItemChange], nextOffset: Offset, recordCount: Int
+        partition: PartitionIndex, firstOffset: Offset, changes: [ItemChange], nextOffset: Offset,
+        recordCount: Int
     ) {
         self.partition = partition
+        self.firstOffset = firstOffset
         self.changes = changes
         self.nextOffset = nextOffset
         self.recordCount = recordCount

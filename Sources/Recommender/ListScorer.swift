@@ -69,7 +69,9 @@ public struct ListScorer: Sendable {
                 offer(number, request, statistics, catalogue, to: &best)
             }
         } else {
-            for number in scores.touched { offer(number, request, statistics, catalogue, to: &best) }
+            for number in scores.touched {
+                offer(number, request, statistics, catalogue, to: &best)
+            }
             offerPopular(request, statistics, order, catalogue, to: &best)
         }
         return best.sorted().map {

@@ -37,15 +37,17 @@ extension HistoryRules {
         _ event: Interaction, to state: inout UserState, edits: inout StatisticsEditsWriter
     ) -> FoldOutcome {
         if event.eventKey != 0, state.eventKeys.contains(event.eventKey) { return .duplicate }
-        let entry = HistoryEntry(
+        var entry = HistoryEntry(
             item: event.item.key, seconds: Self.seconds(event.time), type: event.type)
         let last = state.history.last
         if let last, last.item == entry.item, isPositive(last), isPositive(entry) {
             // The newest item again: its pairs stay, only its time and weight change.
             append(last, subtract: true, to: &edits)
+            entry.repeatGap = 1
             state.history[state.history.count - 1] = entry
         } else {
             if let index = state.history.lastIndex(where: { $0.item == entry.item }) {
+                entry.repeatGap = repeatGap(at: index, in: state.history)
                 remove(at: index, from: &state, edits: &edits)
             } else if state.history.count >= historyMax {
                 remove(at: 0, from: &state, edits: &edits)
@@ -61,7 +63,9 @@ extension HistoryRules {
     /// Takes a user's whole contribution back: exact forgetting (promise G9).
     public func subtractAll(_ state: UserState, edits: inout StatisticsEditsWriter) {
         var rest = state
-        while !rest.history.isEmpty { remove(at: rest.history.count - 1, from: &rest, edits: &edits) }
+        while !rest.history.isEmpty {
+            remove(at: rest.history.count - 1, from: &rest, edits: &edits)
+        }
     }
 
     /// Gives a user's whole contribution, as if every entry had just been appended.
@@ -91,7 +95,13 @@ extension HistoryRules {
         edits.append(
             .entry(
                 subtract: subtract, item: entry.item, seconds: entry.seconds,
-                weight: weight(entry)))
+                weight: weight(entry), repeatGap: entry.repeatGap))
+    }
+
+    /// How far back, in positive items, the entry at `index` stands; 0 beyond the reach of rules.
+    private func repeatGap(at index: Int, in history: [HistoryEntry]) -> UInt8 {
+        let gap = 1 + history[(index + 1)...].reduce(0) { $0 + (isPositive($1) ? 1 : 0) }
+        return gap <= TransitionCounts.reach ? UInt8(gap) : 0
     }
 
     /// The pairs that the entry at `index` makes with the positive ones before it.

@@ -76,7 +76,10 @@ public struct PopularityOrder: Sendable {
         let value = statistics.popularity.values[Int(item)]
         guard value > 0 else { return }
         if top.count < Self.heldMax {
-            guard isComplete else { return isStale = true }
+            guard isComplete else {
+                isStale = true
+                return
+            }
             top.append(item)
         } else {
             guard let last = top.last else { return }

@@ -47,9 +47,13 @@ public struct Statistics: Sendable {
                 transitions.apply(
                     sign: subtract != undo ? -1 : 1, items: numbers, leftMax: leftMax,
                     rightMin: rightMin)
-            case .entry(let subtract, let item, let seconds, let weight):
+            case .entry(let subtract, let item, let seconds, let weight, let repeatGap):
                 let number = number(of: item)
                 apply(entry: number, seconds: seconds, weight: weight, subtract: subtract != undo)
+                if weight > 0 {
+                    transitions.applyRepeat(
+                        sign: subtract != undo ? -1 : 1, item: number, gap: Int(repeatGap))
+                }
                 touched(number)
             }
         }

@@ -12,8 +12,9 @@ public import Interactions
 public enum StatisticsOperation: Sendable, Hashable {
     /// Adds (or subtracts) the pairs i < j of `items` with i <= `leftMax` and j >= `rightMin`, each weighted by its gap j - i.
     case pairs(subtract: Bool, items: [ItemKey], leftMax: Int, rightMin: Int)
-    /// Adds (or subtracts) one history entry: its item's count and decayed popularity.
-    case entry(subtract: Bool, item: ItemKey, seconds: UInt32, weight: Int)
+    /// Adds (or subtracts) one history entry: its item's count and decayed popularity, and, when it was repeated
+    /// `repeatGap` items later, the pair it makes with itself.
+    case entry(subtract: Bool, item: ItemKey, seconds: UInt32, weight: Int, repeatGap: UInt8)
 }
 
 /// Collects operations into their stored form.
@@ -31,11 +32,12 @@ public struct StatisticsEditsWriter: Sendable {
         switch operation {
         case .pairs(let subtract, let items, let leftMax, let rightMin):
             pairs(subtract: subtract, items: items[...], leftMax: leftMax, rightMin: rightMin)
-        case .entry(let subtract, let item, let seconds, let weight):
+        case .entry(let subtract, let item, let seconds, let weight, let repeatGap):
             body.byte(subtract ? 3 : 2)
             body.varint(UInt64(numbers.insert(item)))
             body.varint(UInt64(seconds))
             body.signed(Int64(weight))
+            body.byte(repeatGap)
         }
     }
 
@@ -110,7 +112,8 @@ public struct StatisticsEdits {
                 throw MalformedBytes("a weight of \(weight)")
             }
             return .entry(
-                subtract: tag == 3, item: item, seconds: UInt32(seconds), weight: Int(weight))
+                subtract: tag == 3, item: item, seconds: UInt32(seconds), weight: Int(weight),
+                repeatGap: try reader.byte())
         default: throw MalformedBytes("operation \(tag) of statistics edits is unknown")
         }
     }

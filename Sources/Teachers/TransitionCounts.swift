@@ -40,6 +40,12 @@ public struct TransitionCounts: Sendable {
         }
     }
 
+    /// Adds `sign` times the pair that a repeated item makes with itself.
+    mutating func applyRepeat(sign: Int64, item: KeyIndex.Number, gap: Int) {
+        guard gap > 0, gap <= Self.reach else { return }
+        add(item, item, sign * Self.unit / Int64(gap))
+    }
+
     mutating func add(_ row: KeyIndex.Number, _ column: KeyIndex.Number, _ amount: Int64) {
         let row = Int(row)
         if pairCount >= pairCountMax, rows[row][column] == 0 {

@@ -1,0 +1,197 @@
+// What happens by the clock: checkpoints, peers' statistics, retries, sweeping of idle users, feed rounds.
+
+import DequeModule
+import Interactions
+public import Ports
+import Recommender
+import Teachers
+
+extension Coordinator {
+    /// Called several times a second.
+    public func tick() {
+        if !retries.isEmpty, now - retriedAt >= configuration.retryIntervalMilliseconds {
+            retriedAt = now
+            for action in retries { act(action) }
+            retries = []
+        }
+        guard phase == .running else { return }
+        retryLoads()
+        pollPeers()
+        startCheckpointIfDue()
+        startSweepIfDue()
+        let due = feeds.due(
+            now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
+        for user in due { refresh(user) }
+    }
+
+    private func retryLoads() {
+        let due = failedLoads.filter {
+            now - $0.at >= configuration.retryIntervalMilliseconds
+        }
+        guard !due.isEmpty else { return }
+        failedLoads.removeAll { now - $0.at >= configuration.retryIntervalMilliseconds }
+        for load in due { act(.load(load.partition, load.users)) }
+    }
+
+    private func pollPeers() {
+        guard owned.count < Int(partitionCount), !isPollingPeers,
+            now - peersPolledAt >= configuration.peerIntervalMilliseconds
+        else { return }
+        var after: [PartitionIndex: Int64] = [:]
+        for partition in 0..<partitionCount where owned[partition] == nil {
+            after[partition] = applied[partition] ?? 0
+        }
+        guard !after.isEmpty else { return }
+        isPollingPeers = true
+        peersPolledAt = now
+        act(.readDeltas(.peers, after: after))
+    }
+
+    // MARK: - Checkpoints
+
+    /// One instance checkpoints for all: the one that owns partition 0.
+    private func startCheckpointIfDue() {
+        guard !isCheckpointing, !wantsSnapshot, uncheckpointedBytes > 0, refolding.isEmpty,
+            owned[0]?.phase == .active,
+            uncheckpointedBytes >= configuration.checkpointEditBytes
+                || now - checkpointedAt >= configuration.checkpointIntervalMilliseconds
+        else { return }
+        checkpointedAt = now
+        wantsSnapshot = true
+        takeSnapshotIfQuiet()
+    }
+
+    /// A checkpoint may hold only what is durable: folding pauses until the commits under way are through (about a
+    /// millisecond), the statistics are copied (a value: cheap), and folding goes on.
+    func takeSnapshotIfQuiet() {
+        guard wantsSnapshot, !hasFlights else { return }
+        wantsSnapshot = false
+        isCheckpointing = true
+        uncheckpointedBytes = 0
+        act(.saveCheckpoint(engine.statistics, sequences: applied))
+        for partition in owned.keys { foldReady(partition) }
+    }
+
+    public func checkpointSaved(_ result: Result<Int, PortError>, seconds: Double) {
+        isCheckpointing = false
+        switch result {
+        case .success(let bytes):
+            act(.observe(.checkpointSaved(bytes: bytes, seconds: seconds)))
+        case .failure(let error):
+            uncheckpointedBytes += 1
+            note(.warning, "the checkpoint was not saved: \(error.reason)")
+        }
+    }
+
+    // MARK: - Idle users
+
+    private func startSweepIfDue() {
+        guard configuration.userIdleSecondsMax > 0 || configuration.userBytesMax > 0 else { return }
+        for (partition, entry) in owned
+        where entry.phase == .active && !entry.isSweeping && entry.pending.isEmpty {
+            owned[partition]?.isSweeping = true
+            act(.scan(partition, cursor: entry.sweepCursor))
+        }
+    }
+
+    func sweep(
+        _ partition: PartitionIndex, _ result: Result<UserPage, PortError>
+    ) {
+        owned[partition]?.isSweeping = false
+        guard case .success(let page) = result, owned[partition]?.phase == .active else { return }
+        owned[partition]?.sweepCursor = page.nextCursor ?? 0
+        var times: [(user: UserID, seconds: UInt32)] = []
+        for row in page.users {
+            guard let state = try? UserState(decoding: row.blob) else { continue }
+            times.append((user: row.user, seconds: state.history.last?.seconds ?? 0))
+        }
+        guard let before = cutoff(times.map(\.seconds)) else { return }
+        let idle = times.filter { $0.seconds < before }
+        guard !idle.isEmpty else { return }
+        enqueue(
+            idle.map { Pending.Entry.expire($0.user, before: before) }, nextOffset: nil,
+            recordCount: 0, newestTime: 0, partition: partition)
+        act(.observe(.usersEvicted(count: idle.count, from: "store")))
+        foldReady(partition)
+    }
+
+    /// The time before which a user of the scanned page counts as idle. Event time, not the wall clock: a log replayed later is
+    /// swept alike. Above the bound on bytes, the older half of each page goes.
+    private func cutoff(_ seconds: [UInt32]) -> UInt32? {
+        var cutoff: UInt32 = 0
+        if configuration.userIdleSecondsMax > 0 {
+            let newest = engine.statistics.popularity.newest ?? 0
+            let clock = (newest + 1) * engine.statistics.popularity.halfLife
+            cutoff = UInt32(clamping: clock - configuration.userIdleSecondsMax)
+        }
+        let total = owned.values.reduce(0) { $0 + $1.userBytes }
+        if configuration.userBytesMax > 0, total > configuration.userBytesMax, seconds.count > 1 {
+            cutoff = max(cutoff, seconds.sorted()[seconds.count / 2])
+        }
+        return cutoff > 0 ? cutoff : nil
+    }
+
+    // MARK: - Stopping
+
+    /// Takes no more work; true when nothing is under way.
+    public func beginStopping() {
+        phase = .stopping
+        for partition in owned.keys { dropPending(partition) }
+        failWaiters()
+    }
+
+    public var isSettled: Bool { !hasFlights }
+
+    public func storeHealthChanged(_ health: StoreHealth) {
+        storeHealth = health
+        act(.observe(.storeTrouble(health.writeTrouble ?? health.readTrouble)))
+    }
+
+    public func infoSections() -> [InfoSection] {
+        let statistics = engine.statistics
+        let partitions = owned.keys.sorted().map { partition in
+            InfoLine(
+                "partition_\(partition)",
+                "offset=\(owned[partition]?.nextOffset ?? 0),committed=\(owned[partition]?.committedOffset ?? 0),"
+                    + "users=\(owned[partition]?.userCount ?? 0),bytes=\(owned[partition]?.userBytes ?? 0),"
+                    + "epoch=\(owned[partition]?.epoch ?? 0),in_flight=\(owned[partition]?.flights.count ?? 0)"
+            )
+        }
+        return [
+            InfoSection(
+                title: "Stream",
+                lines: [
+                    InfoLine("state", isReady ? "ready" : "recovering"),
+                    InfoLine("events_applied", "\(eventCount)"),
+                    InfoLine("events_duplicate", "\(duplicateCount)"),
+                    InfoLine("commits", "\(commitCount)"),
+                    InfoLine("users_forgotten", "\(forgottenCount)"),
+                    InfoLine("users_expired", "\(expiredCount)"),
+                    InfoLine("partitions_total", "\(partitionCount)"),
+                    InfoLine("partitions_owned", "\(owned.count)"),
+                ] + partitions),
+            InfoSection(
+                title: "State",
+                lines: [
+                    InfoLine("store_write_trouble", storeHealth.writeTrouble ?? "none"),
+                    InfoLine("store_read_trouble", storeHealth.readTrouble ?? "none"),
+                    InfoLine("users_cached", "\(cache.count)"),
+                    InfoLine("users_cached_max", "\(cache.capacity)"),
+                    InfoLine("users_evicted_from_cache", "\(cache.evictedCount)"),
+                    InfoLine("items", "\(engine.catalogue.count)"),
+                    InfoLine("items_counted", "\(statistics.items.count)"),
+                    InfoLine("item_bytes", "\(engine.catalogue.bytes)"),
+                    InfoLine("rule_pairs", "\(statistics.transitions.pairCount)"),
+                    InfoLine("rule_pairs_refused", "\(statistics.transitions.refusedCount)"),
+                    InfoLine("uncheckpointed_bytes", "\(uncheckpointedBytes)"),
+                ]),
+            InfoSection(
+                title: "Feeds",
+                lines: [
+                    InfoLine("feeds_watched", "\(feeds.feeds.count)"),
+                    InfoLine("feeds_published", "\(feeds.publishedCount)"),
+                    InfoLine("feeds_refused", "\(feeds.refusedCount)"),
+                ]),
+        ]
+    }
+}

@@ -1,0 +1,213 @@
+// Start: layout, catalogue, checkpoint, deltas. Then partitions are claimed as the group hands them out.
+
+import DequeModule
+import Interactions
+public import Ports
+import Recommender
+import Teachers
+
+extension Coordinator {
+    /// The source is connected and knows how many partitions there are.
+    public func sourceReady(interactionPartitions: Int32, itemPartitions: Int32) {
+        partitionCount = interactionPartitions
+        itemPartitionCount = itemPartitions
+        startedAt = now
+        checkpointedAt = now
+        act(.prepare(partitions: interactionPartitions))
+    }
+
+    public func prepared(_ result: Result<Void, PortError>) {
+        switch result {
+        case .success:
+            act(.loadCatalogue)
+            act(.loadCheckpoint)
+        case .failure(let error): act(.fail("the state store cannot be used: \(error.reason)"))
+        }
+    }
+
+    public func catalogueLoaded(_ result: Result<StoredCatalogue, PortError>) {
+        switch result {
+        case .failure(let error) where error.isRetriable: retry(.loadCatalogue)
+        case .failure(let error): act(.fail("the catalogue cannot be read: \(error.reason)"))
+        case .success(let stored):
+            var malformed = 0
+            for item in stored.items {
+                guard let record = configuration.decodeItem(item.id, item.json) else {
+                    malformed += 1
+                    continue
+                }
+                _ = engine.change(.set(record, json: item.json))
+            }
+            if malformed > 0 {
+                note(.warning, "stored item records could not be read", [("items", "\(malformed)")])
+            }
+            itemOffsets = stored.nextOffsets
+            hasCatalogue = true
+            versions.raiseAll()
+            let positions = (0..<itemPartitionCount).map {
+                StartPosition(partition: $0, offset: itemOffsets[$0])
+            }
+            act(.beginItems(positions))
+            becomeReadyIfPossible()
+        }
+    }
+
+    public func checkpointLoaded(_ result: Result<StatisticsCheckpoint?, PortError>) {
+        switch result {
+        case .failure(let error) where error.isRetriable: retry(.loadCheckpoint)
+        case .failure(let error): act(.fail("the checkpoint cannot be read: \(error.reason)"))
+        case .success(nil): readRecoveryDeltas()
+        case .success(let checkpoint?):
+            let settings = configuration.engine
+            do throws(MalformedBytes) {
+                let statistics = try Statistics(
+                    checkpointChunks: checkpoint.chunks,
+                    halfLivesSeconds: settings.halfLivesSeconds, pairCountMax: settings.pairsMax)
+                engine.replace(statistics: statistics)
+                applied = checkpoint.sequences
+                readRecoveryDeltas()
+            } catch {
+                note(.warning, "the checkpoint does not fit and is not used: \(error.reason)")
+                refoldEverything()
+            }
+        }
+    }
+
+    private func readRecoveryDeltas() {
+        act(.readDeltas(.recovery, after: recoveryPositions))
+    }
+
+    private var recoveryPositions: [PartitionIndex: Int64] {
+        var after: [PartitionIndex: Int64] = [:]
+        for partition in 0..<partitionCount { after[partition] = applied[partition] ?? 0 }
+        return after
+    }
+
+    /// The statistics cannot be had from checkpoint and deltas: each partition's histories are folded again when claimed.
+    private func refoldEverything() {
+        engine.replace(
+            statistics: Statistics(
+                halfLivesSeconds: configuration.engine.halfLivesSeconds,
+                pairCountMax: configuration.engine.pairsMax))
+        applied = [:]
+        refolding = Set(0..<partitionCount)
+        finishRecovery()
+    }
+
+    public func deltasRead(
+        _ purpose: DeltaPurpose, _ result: Result<DeltaRead, PortError>
+    ) {
+        if purpose == .peers { isPollingPeers = false }
+        switch result {
+        case .failure(let error) where error.isRetriable || purpose == .peers:
+            if purpose == .recovery { retry(.readDeltas(purpose, after: recoveryPositions)) }
+            if case .claim(let partition) = purpose { retry(.claim(partition)) }
+        case .failure(let error): act(.fail("statistics cannot be read: \(error.reason)"))
+        case .success(.gap(let partitions)): deltaGap(purpose, partitions)
+        case .success(.deltas(let deltas)):
+            var progressed = false
+            for delta in deltas where delta.sequence > (applied[delta.partition] ?? 0) {
+                guard purpose != .peers || owned[delta.partition] == nil else { continue }
+                progressed = true
+                apply(delta)
+            }
+            switch purpose {
+            case .recovery:
+                recoveredDeltas += deltas.count
+                if progressed { readRecoveryDeltas() } else { finishRecovery() }
+            case .claim(let partition):
+                if progressed {
+                    act(.readDeltas(purpose, after: [partition: applied[partition] ?? 0]))
+                } else {
+                    caughtUp(partition)
+                }
+            case .peers:
+                if progressed { peersPolledAt = 0 }
+            }
+        }
+    }
+
+    private func apply(_ delta: StatisticsDelta) {
+        do throws(MalformedBytes) {
+            if let next = try StatisticsEdits(delta.edits).nextOffset {
+                peerOffsets[delta.partition] = next
+            }
+            try engine.apply(edits: delta.edits)
+            uncheckpointedBytes += delta.edits.count
+        } catch {
+            note(
+                .error, "a statistics delta could not be read: \(error.reason)",
+                [("partition", "\(delta.partition)"), ("sequence", "\(delta.sequence)")])
+        }
+        applied[delta.partition] = delta.sequence
+    }
+
+    private func deltaGap(_ purpose: DeltaPurpose, _ partitions: [PartitionIndex]) {
+        note(
+            .warning, "the log of statistics deltas does not reach back far enough",
+            [("partitions", partitions.map(String.init).joined(separator: ","))])
+        switch purpose {
+        case .recovery: refoldEverything()
+        case .claim, .peers: restart()
+        }
+    }
+
+    private func finishRecovery() {
+        hasCheckpoint = true
+        phase = phase == .stopping ? .stopping : .running
+        versions.raiseAll()
+        act(
+            .observe(
+                .recovered(
+                    pairs: engine.statistics.transitions.pairCount, deltas: recoveredDeltas,
+                    refolded: !refolding.isEmpty, seconds: 0)))
+        for partition in owned.keys.sorted() where owned[partition]?.phase == .claiming {
+            act(.claim(partition))
+        }
+        becomeReadyIfPossible()
+    }
+
+    /// Starts anew from what the store holds: after the store lost writes, or when our statistics cannot be mended.
+    func restart() {
+        note(.warning, "starting anew from the stored state")
+        phase = .recovering
+        hasCheckpoint = false
+        applied = [:]
+        refolding = []
+        recoveredDeltas = 0
+        wantsSnapshot = false
+        for partition in owned.keys { reset(partition) }
+        failWaiters()
+        cache.removeAll()
+        failedLoads = []
+        engine.replace(
+            statistics: Statistics(
+                halfLivesSeconds: configuration.engine.halfLivesSeconds,
+                pairCountMax: configuration.engine.pairsMax))
+        versions.raiseAll()
+        act(.loadCheckpoint)
+    }
+
+    private func reset(_ partition: PartitionIndex) {
+        guard var entry = owned[partition] else { return }
+        entry.phase = .claiming
+        entry.pendingBase += entry.pending.count
+        entry.pending.removeAll()
+        entry.flights.removeAll()
+        entry.isSweeping = false
+        owned[partition] = entry
+    }
+
+    func failWaiters() {
+        let waiting = waiters
+        waiters = [:]
+        for list in waiting.values { for waiter in list { _ = waiter(nil) } }
+    }
+
+    func becomeReadyIfPossible() {
+        // Users of partitions that are still being claimed, or are others', are read from the store: lists can be made.
+        guard !isReady, phase == .running, hasCatalogue, refolding.isEmpty else { return }
+        isReady = true
+        act(.ready)
+    }
+}

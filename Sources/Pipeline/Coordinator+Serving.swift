@@ -1,0 +1,226 @@
+// Requests: lists, explanations, users, items. Answered from memory, after a load, or without the user's state in need.
+
+public import Interactions
+public import Ports
+import Recommender
+import Teachers
+
+extension Coordinator {
+    typealias Reply<Value> = (Result<Value, PortError>) -> Void
+
+    /// Runs `body` with the user's state: from memory, or after a load. Nil when the store cannot answer now.
+    func withUser(_ user: UserID, _ body: @escaping (UserState?, _ bytes: Int) -> Void) {
+        let partition = partition(of: user)
+        guard isOwned(partition) else {
+            loadForeign(user, partition, body)
+            return
+        }
+        let waiter: Waiter = { loaded in
+            body(loaded?.state, loaded?.blobBytes ?? 0)
+            return false
+        }
+        if let slot = cache.slot(of: user) {
+            if !cache[slot].isLoading {
+                body(cache[slot].state, cache[slot].blobBytes)
+            } else if failedLoads.contains(where: { $0.users.contains(user) }) {
+                body(nil, 0)
+            } else {
+                waiters[user, default: []].append(waiter)
+            }
+            return
+        }
+        _ = cache.insert(user, partition: partition)
+        waiters[user, default: []].append(waiter)
+        act(.load(partition, [user]))
+    }
+
+    /// A user of a partition that another instance owns: read afresh every time, because only the owner knows of changes.
+    private func loadForeign(
+        _ user: UserID, _ partition: PartitionIndex,
+        _ body: @escaping (UserState?, _ bytes: Int) -> Void
+    ) {
+        foreignReads[user, default: []].append(body)
+        if foreignReads[user]?.count == 1 { act(.load(partition, [user])) }
+    }
+
+    /// Answers reads of users of partitions that are not ours; returns whether there were any.
+    func foreignLoaded(_ users: [UserID], _ result: Result<[[UInt8]?], PortError>) {
+        for (index, user) in users.enumerated() {
+            guard let bodies = foreignReads.removeValue(forKey: user) else { continue }
+            var state: UserState?
+            var bytes = 0
+            if case .success(let blobs) = result, index < blobs.count {
+                if let blob = blobs[index] {
+                    bytes = blob.count
+                    do throws(MalformedBytes) { state = try UserState(decoding: blob) } catch {
+                        note(.error, "a user's state is damaged: \(error.reason)")
+                    }
+                } else {
+                    state = UserState()
+                }
+            }
+            for body in bodies { body(state, bytes) }
+        }
+    }
+
+    /// The store cannot say: waiting requests are answered without the user's state.
+    func answerWithoutState(_ users: [UserID]) {
+        for user in users {
+            guard let waiting = waiters.removeValue(forKey: user) else { continue }
+            let patient = waiting.filter { $0(nil) }
+            if !patient.isEmpty { waiters[user] = patient }
+        }
+    }
+
+    public func recommend(
+        _ request: RecommendRequest,
+        reply: @escaping (Result<Recommendation, PortError>) -> Void
+    ) {
+        guard partitionCount > 0, hasCatalogue else { return reply(.failure(Self.notReady)) }
+        if request.mode == .lm {
+            return reply(
+                .failure(
+                    PortError(
+                        .refused, "no language model is configured; use MODE auto, cf or popular")
+                ))
+        }
+        let version = version(of: request.user)
+        withUser(request.user) { [unowned self] state, _ in
+            var list = makeList(request, state: state)
+            list.version = version
+            reply(.success(list))
+        }
+    }
+
+    static let notReady = PortError(
+        .unavailable, "the daemon is still recovering; try again shortly")
+
+    /// The list itself. Without the user's state it is popularity alone, and says so.
+    func makeList(
+        _ request: RecommendRequest, state: UserState?
+    ) -> Recommendation {
+        let rung: Rung = state == nil || request.mode == .popular ? .popular : .cf
+        let known = state ?? UserState()
+        let items = engine.recommend(
+            known, session: request.session.map(\.key),
+            candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
+            exclude: request.exclude.map(\.key), count: request.count, rung: rung, now: wall)
+        return Recommendation(
+            items: items.compactMap(place), rung: rung.rawValue,
+            asOf: asOf(request.user, state: known), version: 0)
+    }
+
+    private func place(_ item: ListedItem) -> RecommendedItem? {
+        engine.catalogue[item.item].map { entry in
+            RecommendedItem(
+                id: entry.id, score: item.score,
+                source: item.ruleScore * 2 >= item.score && item.ruleScore > 0
+                    ? "rules" : "popularity")
+        }
+    }
+
+    func asOf(_ user: UserID, state: UserState) -> AsOf {
+        let partition = partition(of: user)
+        let entry = owned[partition]
+        return AsOf(
+            partition: partition, nextOffset: entry?.nextOffset ?? peerOffsets[partition] ?? 0,
+            userTime: Milliseconds(state.history.last?.seconds ?? 0) * 1_000,
+            ageMilliseconds: entry.map { now - $0.lastEventAt } ?? 0)
+    }
+
+    public func version(of user: UserID) -> UInt64 { versions.version(user.key) }
+
+    public func similar(
+        to item: ItemID, count: Int,
+        reply: (Result<[RecommendedItem], PortError>) -> Void
+    ) {
+        guard engine.statistics.items.number(of: item.key) != nil else {
+            return reply(.failure(PortError(.refused, "item '\(item)' is unknown")))
+        }
+        reply(.success(engine.similar(to: item.key, count: count, now: wall).compactMap(place)))
+    }
+
+    public func explain(
+        user: UserID, item: ItemID,
+        reply: @escaping (Result<Explanation, PortError>) -> Void
+    ) {
+        withUser(user) { [unowned self] state, _ in
+            guard let state else {
+                return reply(
+                    .failure(PortError(.unavailable, "the state store cannot be read now")))
+            }
+            let ranking = engine.explain(item.key, for: state, now: wall)
+            reply(
+                .success(
+                    Explanation(
+                        rank: ranking.rank, score: ranking.score,
+                        sources: [
+                            .init(name: "rules", score: ranking.ruleScore),
+                            .init(name: "popularity", score: ranking.popularityScore),
+                        ],
+                        evidence: ranking.evidence.map {
+                            .init(item: name(of: $0.source), contribution: $0.contribution)
+                        },
+                        removedBy: ranking.removal?.rawValue,
+                        asOf: asOf(user, state: state))))
+        }
+    }
+
+    /// An item's identifier, or its key where only events have named it.
+    private func name(of key: ItemKey) -> String {
+        engine.catalogue[key]?.id.text ?? "#" + String(key, radix: 16)
+    }
+
+    public func user(
+        _ user: UserID,
+        reply: @escaping (Result<UserView?, PortError>) -> Void
+    ) {
+        withUser(user) { [unowned self] state, bytes in
+            guard let state else {
+                return reply(
+                    .failure(PortError(.unavailable, "the state store cannot be read now")))
+            }
+            guard !state.isEmpty else { return reply(.success(nil)) }
+            let types = configuration.engine.history.types
+            let history = state.history.map {
+                UserView.Event(
+                    item: name(of: $0.item), type: types[$0.type].name,
+                    time: Milliseconds($0.seconds) * 1_000)
+            }
+            reply(
+                .success(
+                    UserView(
+                        history: history, eventCount: state.eventCount, bytes: bytes,
+                        asOf: asOf(user, state: state))))
+        }
+    }
+
+    public func item(_ id: ItemID) -> ItemView? {
+        let number = engine.statistics.items.number(of: id.key)
+        let entry = engine.catalogue[id.key]
+        let count = number.map { engine.statistics.counts[Int($0)] } ?? 0
+        guard entry != nil || count != 0 else { return nil }
+        return ItemView(
+            json: entry?.json, available: entry?.available ?? false, count: count,
+            popularity: number.map { engine.statistics.popularity.share($0) } ?? 0)
+    }
+
+    /// Replies when the tombstone at `position` has been applied and is durable.
+    public func awaitForgotten(
+        _ position: LogPosition, reply: @escaping (LogPosition) -> Void
+    ) {
+        guard isOwned(position.partition),
+            owned[position.partition]?.committedOffset ?? 0 <= position.offset
+        else { return reply(position) }
+        owned[position.partition]?.forgetting.append((offset: position.offset, reply: reply))
+    }
+
+    public func digest(_ only: PartitionIndex?) -> DigestView {
+        let partitions = owned.keys.sorted().filter { only == nil || only == $0 }.map {
+            PartitionDigest(
+                partition: $0, nextOffset: owned[$0]?.nextOffset,
+                digest: owned[$0]?.digest ?? StateDigest(), userCount: owned[$0]?.userCount ?? 0)
+        }
+        return DigestView(partitions: partitions, statistics: engine.statistics.digest)
+    }
+}

@@ -1,0 +1,171 @@
+// The pipeline as a pure state machine: what comes in from the log, the store and the clients becomes actions.
+//
+// Everything runs on one lane, synchronously, in the order of arrival. The law that everything here serves: users' states,
+// statistics and next offset in the store are always those of one prefix of each partition's log (promise G1).
+
+import DequeModule
+public import Interactions
+import Ports
+public import Recommender
+
+public final class Coordinator {
+    enum Phase: Equatable {
+        /// Waiting for the source, then for layout, catalogue, checkpoint and deltas.
+        case recovering
+        case running
+        /// No new work; what is under way is finished.
+        case stopping
+    }
+
+    /// A run of entries waiting to be folded.
+    struct Pending {
+        enum Entry {
+            case log(RecordBatch.Entry)
+            /// Forget the user if nothing happened since this time, in seconds.
+            case expire(UserID, before: UInt32)
+        }
+
+        var entries: [Entry]
+        /// Nil leaves the offset where it is.
+        var nextOffset: Offset?
+        var recordCount: Int
+        var newestTime: Milliseconds
+        /// Users whose state the store still owes.
+        var missing: Int
+    }
+
+    /// A commit under way.
+    struct Flight {
+        var sequence: Int64
+        var nextOffset: Offset?
+        var edits: [UInt8]
+        var users: [UserID]
+        var recordCount: Int
+        var eventCount: Int
+        var startedAt: Milliseconds
+        var newestTime: Milliseconds
+        var bytes: Int
+    }
+
+    /// A partition the group gave us.
+    struct Owned {
+        enum Phase: Equatable { case claiming, folding, active, draining }
+
+        var phase = Phase.claiming
+        var epoch: Int64 = 0
+        var sequence: Int64 = 0
+        /// After the last folded record.
+        var nextOffset: Offset?
+        var committedOffset: Offset?
+        var digest = StateDigest()
+        var userCount: Int64 = 0
+        var userBytes: Int64 = 0
+        var pending = Deque<Pending>()
+        /// Running number of the first pending run.
+        var pendingBase = 0
+        var flights = Deque<Flight>()
+        var sweepCursor: UInt64 = 0
+        var isSweeping = false
+        var lastEventAt: Milliseconds = 0
+        /// `USER.FORGET` calls to be answered when this offset is durable.
+        var forgetting: [(offset: Offset, reply: (LogPosition) -> Void)] = []
+    }
+
+    public let configuration: PipelineConfiguration
+    public let engine: Engine
+    let cache: UserCache
+    let versions: VersionTable
+    var feeds: FeedHub
+    /// Monotonic time, for intervals; handed in with every input, as is the wall clock.
+    public var now: Milliseconds = 0
+    public var wall: Milliseconds = 0
+    var phase = Phase.recovering
+    var partitionCount: Int32 = 0
+    var itemPartitionCount: Int32 = 0
+    var owned: [PartitionIndex: Owned] = [:]
+    /// For every partition, the commit up to which its edits are in the statistics.
+    var applied: [PartitionIndex: Int64] = [:]
+    /// The next offset of partitions others own, as their deltas tell.
+    var peerOffsets: [PartitionIndex: Offset] = [:]
+    /// Partitions whose deltas no longer reach back to the checkpoint: their histories are folded again when claimed.
+    var refolding: Set<PartitionIndex> = []
+    var itemOffsets: [PartitionIndex: Offset] = [:]
+    /// Users already counted while a partition is folded again: a scan may show a user twice.
+    var refoldedUsers: Set<UserID> = []
+    var waiters: [UserID: [Waiter]] = [:]
+    /// Reads of users whose partition another instance owns.
+    var foreignReads: [UserID: [(UserState?, Int) -> Void]] = [:]
+    /// Loads to repeat because the store could not answer.
+    var failedLoads: [(partition: PartitionIndex, users: [UserID], at: Milliseconds)] = []
+    var batchNumber: UInt64 = 0
+    var startedAt: Milliseconds = 0
+    var isReady = false
+    var recoveredDeltas = 0
+    var hasCatalogue = false
+    var hasCheckpoint = false
+    var storeHealth = StoreHealth()
+    // Checkpoints.
+    var uncheckpointedBytes = 0
+    var checkpointedAt: Milliseconds = 0
+    var wantsSnapshot = false
+    var isCheckpointing = false
+    // Polls.
+    var peersPolledAt: Milliseconds = 0
+    var isPollingPeers = false
+    // Counters for INFO.
+    var eventCount: UInt64 = 0
+    var duplicateCount: UInt64 = 0
+    var commitCount: UInt64 = 0
+    var forgottenCount: UInt64 = 0
+    var expiredCount: UInt64 = 0
+
+    /// Actions to repeat at the next retry.
+    var retries: [Action] = []
+    var retriedAt: Milliseconds = 0
+    private var actions: [Action] = []
+
+    public init(_ configuration: PipelineConfiguration) {
+        self.configuration = configuration
+        engine = Engine(configuration.engine)
+        cache = UserCache(capacity: configuration.usersCachedMax)
+        versions = VersionTable()
+        feeds = FeedHub(configuration)
+    }
+
+    /// What is to be done; the caller does it, in order.
+    public func takeActions() -> [Action] {
+        defer { actions.removeAll(keepingCapacity: true) }
+        return actions
+    }
+
+    func act(_ action: Action) { actions.append(action) }
+
+    /// Repeats an action after a while: the store could not answer now.
+    func retry(_ action: Action) { retries.append(action) }
+
+    func note(
+        _ severity: Observation.Severity, _ text: String, _ fields: [(String, String)] = []
+    ) { act(.observe(.note(severity, text, fields))) }
+
+    /// The partition of a user; 0 before the log is known.
+    func partition(of user: UserID) -> PartitionIndex {
+        partitionCount > 0 ? configuration.partition(user, partitionCount) : 0
+    }
+
+    func isOwned(_ partition: PartitionIndex) -> Bool {
+        switch owned[partition]?.phase {
+        case .active, .draining: true
+        case .claiming, .folding, nil: false
+        }
+    }
+
+    var hasFlights: Bool { owned.values.contains { !$0.flights.isEmpty } }
+}
+
+extension Coordinator {
+    /// The digest of one user's stored state: two seeds of XXH64 over the blob, mixed with the user's key.
+    static func digest(_ user: UserID, _ blob: [UInt8]) -> StateDigest {
+        StateDigest(
+            low: xxh64(blob, seed: user.key), high: xxh64(blob, seed: ~user.key &* 0x9E37_79B9))
+    }
+}

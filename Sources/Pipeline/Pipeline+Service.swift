@@ -1,0 +1,74 @@
+// The pipeline as the service that clients call: every call hops to the engine's lane and back.
+
+public import Interactions
+public import Ports
+
+extension Pipeline: RecommendationService {
+    public func recommend(
+        _ request: RecommendRequest, reply: @escaping Reply<Recommendation>
+    ) {
+        perform { $0.recommend(request, reply: reply) }
+    }
+
+    public func similar(to item: ItemID, count: Int, reply: @escaping Reply<[RecommendedItem]>) {
+        perform { $0.similar(to: item, count: count, reply: reply) }
+    }
+
+    public func explain(user: UserID, item: ItemID, reply: @escaping Reply<Explanation>) {
+        perform { $0.explain(user: user, item: item, reply: reply) }
+    }
+
+    public func user(_ user: UserID, reply: @escaping Reply<UserView?>) {
+        perform { $0.user(user, reply: reply) }
+    }
+
+    public func item(_ id: ItemID, reply: @escaping Reply<ItemView?>) {
+        perform { reply(.success($0.item(id))) }
+    }
+
+    public func addEvent(_ interaction: ProducedInteraction, reply: @escaping Reply<LogPosition>) {
+        sink.produce(interaction, completion: reply)
+    }
+
+    public func forget(_ user: UserID, reply: @escaping Reply<LogPosition>) {
+        sink.produceForget(user) { [self] result in
+            switch result {
+            case .failure: reply(result)
+            case .success(let position):
+                perform { $0.awaitForgotten(position) { reply(.success($0)) } }
+            }
+        }
+    }
+
+    public func setItem(_ id: ItemID, json: [UInt8]?, reply: @escaping Reply<LogPosition>) {
+        sink.produceItem(id, json: json, completion: reply)
+    }
+
+    public func version(of user: UserID) -> UInt64 { versionFromAnyThread(of: user) }
+
+    public func readFeeds(
+        _ cursors: [FeedCursor], count: Int, reply: @escaping Reply<[FeedEntry]>
+    ) {
+        perform { $0.readFeeds(cursors, count: count, reply: reply) }
+    }
+
+    public func watch(_ users: [UserID], observer: any FeedObserver) {
+        perform { $0.watch(users, observer: observer) }
+    }
+
+    public func unwatch(_ users: [UserID], observer: any FeedObserver) {
+        perform { $0.unwatch(users, observer: observer) }
+    }
+
+    public func watchAll(_ on: Bool, observer: any FeedObserver) {
+        perform { $0.watchAll(on, observer: observer) }
+    }
+
+    public func digest(_ partition: PartitionIndex?, reply: @escaping Reply<DigestView>) {
+        perform { reply(.success($0.digest(partition))) }
+    }
+
+    public func info(reply: @escaping Reply<[InfoSection]>) {
+        perform { reply(.success($0.infoSections())) }
+    }
+}

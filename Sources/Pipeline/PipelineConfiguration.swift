@@ -1,0 +1,63 @@
+// Everything the pipeline must be told, with the bounds it keeps.
+
+public import Interactions
+public import Recommender
+
+/// What to do when the log no longer holds the stored offset.
+public enum OffsetGapPolicy: String, Sendable, CaseIterable {
+    /// Stop with an error: a person decides.
+    case halt
+    /// Go on with the oldest record there is; what lies between is lost and counted.
+    case skip
+    /// The log was made anew: begin at its first record, whatever its offset.
+    case rewind
+}
+
+public struct PipelineConfiguration: Sendable {
+    public var engine: EngineConfiguration
+    /// The partition a user's events are in, of this many.
+    public var partition: @Sendable (UserID, Int32) -> PartitionIndex
+    /// Decodes a stored item record; nil when it is malformed.
+    public var decodeItem: @Sendable (ItemID, [UInt8]) -> ItemRecord?
+    public var offsetGap = OffsetGapPolicy.halt
+
+    /// Users kept in memory.
+    public var usersCachedMax = 200_000
+    /// Events folded into one commit at most.
+    public var commitEventsMax = 4_096
+    /// Commits of one partition under way at most.
+    public var commitsInFlightMax = 4
+    /// A user without an event for this long is forgotten; 0 keeps everybody.
+    public var userIdleSecondsMax: Int64 = 0
+    /// Bytes of user blobs over the owned partitions; above it the longest idle users are forgotten. 0 means no bound.
+    public var userBytesMax: Int64 = 0
+    /// Statistics edits that may accumulate before a checkpoint is taken, in bytes.
+    public var checkpointEditBytes = 16 << 20
+    public var checkpointIntervalMilliseconds: Milliseconds = 60_000
+    /// How often other instances' statistics are fetched.
+    public var peerIntervalMilliseconds: Milliseconds = 500
+    /// Retry of failed reads.
+    public var retryIntervalMilliseconds: Milliseconds = 200
+
+    public var feedWatchedMax = 10_000
+    /// Entries of a feed that a reader may resume from.
+    public var feedEntriesKept = 16
+    public var feedListCount = 20
+    /// A feed nobody reads any more is watched this much longer.
+    public var feedIdleMilliseconds: Milliseconds = 300_000
+    /// How long a feed's list may lag behind statistics changed by other users.
+    public var feedRefreshMilliseconds: Milliseconds = 2_000
+    /// Distinguishes this run's feed positions from those of earlier runs.
+    public var feedEpoch: UInt64
+
+    public init(
+        engine: EngineConfiguration, feedEpoch: UInt64,
+        partition: @escaping @Sendable (UserID, Int32) -> PartitionIndex,
+        decodeItem: @escaping @Sendable (ItemID, [UInt8]) -> ItemRecord?
+    ) {
+        self.engine = engine
+        self.feedEpoch = feedEpoch
+        self.partition = partition
+        self.decodeItem = decodeItem
+    }
+}
