@@ -86,14 +86,17 @@ let package = Package(
 
         // Tests, and what only tests use.
         .target(
-            name: "Simulation", dependencies: ["Pipeline", "Ports", "Recommender"],
+            name: "Simulation",
+            dependencies: [
+                "Pipeline", "Ports", "Recommender", "Teachers", "Interactions", "TestKit",
+            ],
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
         tests("TeachersTests", ["Teachers", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
-        tests("PipelineTests", ["Pipeline", "Simulation", "TestKit"]),
+        tests("PipelineTests", ["Pipeline", "Simulation", "Teachers", "Recommender", "TestKit"]),
         tests("WireProtocolTests", ["WireProtocol", "TestKit"]),
         tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
         tests("RedisStateTests", ["RedisState", "TestKit"]),

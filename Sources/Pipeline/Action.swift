@@ -13,18 +13,23 @@ public enum DeltaPurpose: Sendable, Hashable {
     case peers
 }
 
+/// Comes back with the answer to a read: an answer to a question from before a restart, or from an earlier ownership of a partition,
+/// is recognised and dropped.
+public typealias Ticket = UInt64
+
 public enum Action: Sendable {
     // To the state store; each is answered by the method of the same name.
     case prepare(partitions: Int32)
     case loadCatalogue
-    case loadCheckpoint
-    case readDeltas(DeltaPurpose, after: [PartitionIndex: Int64])
-    case claim(PartitionIndex)
-    case load(PartitionIndex, [UserID])
-    case scan(PartitionIndex, cursor: UInt64)
+    case loadCheckpoint(Ticket)
+    case readDeltas(DeltaPurpose, after: [PartitionIndex: Int64], Ticket)
+    case claim(PartitionIndex, Ticket)
+    case load(PartitionIndex, [UserID], Ticket)
+    case scan(PartitionIndex, cursor: UInt64, Ticket)
     case commit(PartitionCommit)
     case commitItems(ItemCommit, recordCount: Int)
-    case saveCheckpoint(Statistics, sequences: [PartitionIndex: Int64])
+    case saveCheckpoint(
+        Statistics, sequences: [PartitionIndex: Int64], incarnation: String)
 
     // To the record source.
     case begin([StartPosition])

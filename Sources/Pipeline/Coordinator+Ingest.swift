@@ -12,19 +12,16 @@ extension Coordinator {
         else { return }
         let expected =
             entry.pending.last(where: { $0.nextOffset != nil })?.nextOffset
-            ?? entry.nextOffset
-        if let expected {
-            // Read before we sent the source back: it will come again.
-            guard batch.firstOffset <= expected else { return }
-            guard batch.nextOffset > expected else {
-                act(
-                    .acknowledge(
-                        batch.partition, nextOffset: batch.nextOffset,
-                        recordCount: batch.recordCount))
-                return
-            }
+            ?? entry.nextOffset ?? -1
+        // Read before we sent the source back: it will come again.
+        guard batch.firstOffset <= expected else { return }
+        guard batch.nextOffset > expected else {
+            act(
+                .acknowledge(
+                    batch.partition, nextOffset: batch.nextOffset, recordCount: batch.recordCount))
+            return
         }
-        let fresh = batch.entries.filter { expected == nil || $0.offset >= expected ?? 0 }
+        let fresh = batch.entries.filter { $0.offset >= expected }
         enqueue(
             fresh.map { Pending.Entry.log($0) }, nextOffset: batch.nextOffset,
             recordCount: batch.recordCount, newestTime: batch.newestTime,
@@ -61,7 +58,7 @@ extension Coordinator {
             }
         }
         owned[partition]?.pending.append(pending)
-        if !wanted.isEmpty { act(.load(partition, wanted)) }
+        if !wanted.isEmpty { act(.load(partition, wanted, ticket(of: partition))) }
     }
 
     static func user(of entry: Pending.Entry) -> UserID {
@@ -80,10 +77,11 @@ extension Coordinator {
     }
 
     public func loaded(
-        _ partition: PartitionIndex, _ users: [UserID], _ result: Result<[[UInt8]?], PortError>
+        _ partition: PartitionIndex, _ users: [UserID], _ ticket: Ticket,
+        _ result: Result<[[UInt8]?], PortError>
     ) {
         if !foreignReads.isEmpty { foreignLoaded(users, result) }
-        guard isOwned(partition) else { return }
+        guard isOwned(partition), ticket == self.ticket(of: partition) else { return }
         switch result {
         case .failure(let error):
             guard error.isRetriable else {
@@ -227,7 +225,9 @@ extension Coordinator {
         case .success(.committed): confirm(partition)
         case .success(.fenced(let epoch)):
             act(.observe(.fenced(partition: partition, epoch: epoch)))
+            let isLeaving = owned[partition]?.phase == .draining
             abandon(partition)
+            if isLeaving { act(.release([partition])) } else { fenced[partition] = now }
         case .success(.regressed(let stored)):
             note(
                 .error, "the store lost writes that it had confirmed",
@@ -289,7 +289,7 @@ extension Coordinator {
     // MARK: - Items
 
     public func received(_ batch: ItemBatch) {
-        if let expected = itemOffsets[batch.partition], batch.firstOffset > expected { return }
+        guard batch.firstOffset <= itemOffsets[batch.partition] ?? -1 else { return }
         var writes: [(id: ItemID, json: [UInt8]?)] = []
         for change in batch.changes {
             switch engine.change(change) {

@@ -16,6 +16,7 @@ extension Coordinator {
         }
         guard phase == .running else { return }
         retryLoads()
+        reclaimFenced()
         pollPeers()
         startCheckpointIfDue()
         startSweepIfDue()
@@ -30,7 +31,7 @@ extension Coordinator {
         }
         guard !due.isEmpty else { return }
         failedLoads.removeAll { now - $0.at >= configuration.retryIntervalMilliseconds }
-        for load in due { act(.load(load.partition, load.users)) }
+        for load in due { act(.load(load.partition, load.users, ticket(of: load.partition))) }
     }
 
     private func pollPeers() {
@@ -44,7 +45,7 @@ extension Coordinator {
         guard !after.isEmpty else { return }
         isPollingPeers = true
         peersPolledAt = now
-        act(.readDeltas(.peers, after: after))
+        act(.readDeltas(.peers, after: after, generation))
     }
 
     // MARK: - Checkpoints
@@ -68,7 +69,9 @@ extension Coordinator {
         wantsSnapshot = false
         isCheckpointing = true
         uncheckpointedBytes = 0
-        act(.saveCheckpoint(engine.statistics, sequences: applied))
+        act(
+            .saveCheckpoint(
+                engine.statistics, sequences: applied, incarnation: storeHealth.incarnation))
         for partition in owned.keys { foldReady(partition) }
     }
 
@@ -90,7 +93,7 @@ extension Coordinator {
         for (partition, entry) in owned
         where entry.phase == .active && !entry.isSweeping && entry.pending.isEmpty {
             owned[partition]?.isSweeping = true
-            act(.scan(partition, cursor: entry.sweepCursor))
+            act(.scan(partition, cursor: entry.sweepCursor, entry.ticket))
         }
     }
 
@@ -143,7 +146,10 @@ extension Coordinator {
     public var isSettled: Bool { !hasFlights }
 
     public func storeHealthChanged(_ health: StoreHealth) {
+        let before = storeHealth.incarnation
         storeHealth = health
+        // Another life of the store: what we hold may be ahead of it, or beside it.
+        if !before.isEmpty, !health.incarnation.isEmpty, before != health.incarnation { restart() }
         act(.observe(.storeTrouble(health.writeTrouble ?? health.readTrouble)))
     }
 

@@ -9,8 +9,11 @@ import Teachers
 extension Coordinator {
     public func partitionsAssigned(_ partitions: [PartitionIndex]) {
         for partition in partitions {
-            owned[partition] = Owned()
-            if phase == .running { act(.claim(partition)) }
+            fenced[partition] = nil
+            // Given back before we had let go: what is under way belongs to the ownership that ends here.
+            abandon(partition)
+            owned[partition] = Owned(ticket: newTicket())
+            if phase == .running { act(.claim(partition, ticket(of: partition))) }
         }
         act(.observe(.partitionsChanged(owned: owned.keys.sorted())))
     }
@@ -18,6 +21,7 @@ extension Coordinator {
     /// Lets go of partitions: at once when they are lost already, else when their commits are through.
     public func partitionsRevoked(_ partitions: [PartitionIndex], lost: Bool) {
         for partition in partitions {
+            fenced[partition] = nil
             guard owned[partition] != nil else {
                 act(.release([partition]))
                 continue
@@ -33,14 +37,26 @@ extension Coordinator {
         }
     }
 
+    func reclaimFenced() {
+        for (partition, since) in fenced
+        where now - since >= configuration.fencedRetryMilliseconds {
+            note(
+                .warning, "taking back a partition that the group still gives us",
+                [("partition", "\(partition)")])
+            partitionsAssigned([partition])
+        }
+    }
+
     public func claimed(
-        _ partition: PartitionIndex, _ result: Result<PartitionClaim, PortError>
+        _ partition: PartitionIndex, _ ticket: Ticket, _ result: Result<PartitionClaim, PortError>
     ) {
-        guard phase == .running, var entry = owned[partition], entry.phase == .claiming else {
+        guard phase == .running, ticket == self.ticket(of: partition), var entry = owned[partition],
+            entry.phase == .claiming
+        else {
             return
         }
         switch result {
-        case .failure(let error) where error.isRetriable: retry(.claim(partition))
+        case .failure(let error) where error.isRetriable: retry(.claim(partition, ticket))
         case .failure(let error):
             act(.fail("partition \(partition) cannot be taken over: \(error.reason)"))
         case .success(let claim):
@@ -55,10 +71,12 @@ extension Coordinator {
             if refolding.contains(partition) {
                 entry.phase = .folding
                 owned[partition] = entry
-                act(.scan(partition, cursor: 0))
+                act(.scan(partition, cursor: 0, ticket))
             } else {
                 owned[partition] = entry
-                act(.readDeltas(.claim(partition), after: [partition: applied[partition] ?? 0]))
+                act(
+                    .readDeltas(
+                        .claim(partition), after: [partition: applied[partition] ?? 0], ticket))
             }
         }
     }
@@ -80,9 +98,9 @@ extension Coordinator {
 
     /// A page of histories of a partition that is being folded again, or swept.
     public func scanned(
-        _ partition: PartitionIndex, _ result: Result<UserPage, PortError>
+        _ partition: PartitionIndex, _ ticket: Ticket, _ result: Result<UserPage, PortError>
     ) {
-        guard let entry = owned[partition] else { return }
+        guard let entry = owned[partition], entry.ticket == ticket else { return }
         if entry.phase == .folding {
             refold(partition, result)
         } else {
@@ -95,7 +113,9 @@ extension Coordinator {
     ) {
         switch result {
         case .failure(let error) where error.isRetriable:
-            retry(.scan(partition, cursor: owned[partition]?.sweepCursor ?? 0))
+            retry(
+                .scan(
+                    partition, cursor: owned[partition]?.sweepCursor ?? 0, ticket(of: partition)))
         case .failure(let error): act(.fail("histories cannot be read: \(error.reason)"))
         case .success(let page):
             var edits = StatisticsEditsWriter()
@@ -116,7 +136,7 @@ extension Coordinator {
             }
             owned[partition]?.sweepCursor = page.nextCursor ?? 0
             if let next = page.nextCursor {
-                act(.scan(partition, cursor: next))
+                act(.scan(partition, cursor: next, ticket(of: partition)))
             } else {
                 refoldedUsers = []
                 refolding.remove(partition)

@@ -19,8 +19,9 @@ extension Coordinator {
     public func prepared(_ result: Result<Void, PortError>) {
         switch result {
         case .success:
+            isPrepared = true
             act(.loadCatalogue)
-            act(.loadCheckpoint)
+            act(.loadCheckpoint(generation))
         case .failure(let error): act(.fail("the state store cannot be used: \(error.reason)"))
         }
     }
@@ -52,9 +53,12 @@ extension Coordinator {
         }
     }
 
-    public func checkpointLoaded(_ result: Result<StatisticsCheckpoint?, PortError>) {
+    public func checkpointLoaded(
+        _ ticket: Ticket, _ result: Result<StatisticsCheckpoint?, PortError>
+    ) {
+        guard ticket == generation else { return }
         switch result {
-        case .failure(let error) where error.isRetriable: retry(.loadCheckpoint)
+        case .failure(let error) where error.isRetriable: retry(.loadCheckpoint(generation))
         case .failure(let error): act(.fail("the checkpoint cannot be read: \(error.reason)"))
         case .success(nil): readRecoveryDeltas()
         case .success(let checkpoint?):
@@ -74,7 +78,7 @@ extension Coordinator {
     }
 
     private func readRecoveryDeltas() {
-        act(.readDeltas(.recovery, after: recoveryPositions))
+        act(.readDeltas(.recovery, after: recoveryPositions, generation))
     }
 
     private var recoveryPositions: [PartitionIndex: Int64] {
@@ -95,13 +99,20 @@ extension Coordinator {
     }
 
     public func deltasRead(
-        _ purpose: DeltaPurpose, _ result: Result<DeltaRead, PortError>
+        _ purpose: DeltaPurpose, _ ticket: Ticket, _ result: Result<DeltaRead, PortError>
     ) {
+        if case .claim(let partition) = purpose {
+            guard ticket == self.ticket(of: partition) else { return }
+        } else {
+            guard ticket == generation else { return }
+        }
         if purpose == .peers { isPollingPeers = false }
         switch result {
         case .failure(let error) where error.isRetriable || purpose == .peers:
-            if purpose == .recovery { retry(.readDeltas(purpose, after: recoveryPositions)) }
-            if case .claim(let partition) = purpose { retry(.claim(partition)) }
+            if purpose == .recovery {
+                retry(.readDeltas(purpose, after: recoveryPositions, generation))
+            }
+            if case .claim(let partition) = purpose { retry(.claim(partition, ticket)) }
         case .failure(let error): act(.fail("statistics cannot be read: \(error.reason)"))
         case .success(.gap(let partitions)): deltaGap(purpose, partitions)
         case .success(.deltas(let deltas)):
@@ -117,7 +128,7 @@ extension Coordinator {
                 if progressed { readRecoveryDeltas() } else { finishRecovery() }
             case .claim(let partition):
                 if progressed {
-                    act(.readDeltas(purpose, after: [partition: applied[partition] ?? 0]))
+                    act(.readDeltas(purpose, after: [partition: applied[partition] ?? 0], ticket))
                 } else {
                     caughtUp(partition)
                 }
@@ -147,13 +158,22 @@ extension Coordinator {
             .warning, "the log of statistics deltas does not reach back far enough",
             [("partitions", partitions.map(String.init).joined(separator: ","))])
         switch purpose {
-        case .recovery: refoldEverything()
         case .claim, .peers: restart()
+        case .recovery:
+            // Another instance may have checkpointed, and trimmed, since we read the checkpoint: read it again. If that does
+            // not help, the histories themselves are what is left.
+            if gapsInRecovery == 0 {
+                restart()
+                gapsInRecovery = 1
+            } else {
+                refoldEverything()
+            }
         }
     }
 
     private func finishRecovery() {
         hasCheckpoint = true
+        gapsInRecovery = 0
         phase = phase == .stopping ? .stopping : .running
         versions.raiseAll()
         act(
@@ -162,21 +182,35 @@ extension Coordinator {
                     pairs: engine.statistics.transitions.pairCount, deltas: recoveredDeltas,
                     refolded: !refolding.isEmpty, seconds: 0)))
         for partition in owned.keys.sorted() where owned[partition]?.phase == .claiming {
-            act(.claim(partition))
+            act(.claim(partition, ticket(of: partition)))
         }
         becomeReadyIfPossible()
     }
 
     /// Starts anew from what the store holds: after the store lost writes, or when our statistics cannot be mended.
     func restart() {
+        guard isPrepared, phase != .stopping else { return }
         note(.warning, "starting anew from the stored state")
         phase = .recovering
         hasCheckpoint = false
         applied = [:]
         refolding = []
         recoveredDeltas = 0
+        gapsInRecovery = 0
         wantsSnapshot = false
-        for partition in owned.keys { reset(partition) }
+        for partition in owned.keys {
+            if owned[partition]?.phase == .draining {
+                owned[partition] = nil
+                act(.release([partition]))
+            } else {
+                reset(partition)
+            }
+        }
+        for partition in fenced.keys { owned[partition] = Owned(ticket: newTicket()) }
+        generation = newTicket()
+        retries = []
+        fenced = [:]
+        isPollingPeers = false
         failWaiters()
         cache.removeAll()
         failedLoads = []
@@ -185,12 +219,13 @@ extension Coordinator {
                 halfLivesSeconds: configuration.engine.halfLivesSeconds,
                 pairCountMax: configuration.engine.pairsMax))
         versions.raiseAll()
-        act(.loadCheckpoint)
+        act(.loadCheckpoint(generation))
     }
 
     private func reset(_ partition: PartitionIndex) {
         guard var entry = owned[partition] else { return }
         entry.phase = .claiming
+        entry.ticket = newTicket()
         entry.pendingBase += entry.pending.count
         entry.pending.removeAll()
         entry.flights.removeAll()

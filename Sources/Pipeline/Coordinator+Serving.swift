@@ -31,7 +31,7 @@ extension Coordinator {
         }
         _ = cache.insert(user, partition: partition)
         waiters[user, default: []].append(waiter)
-        act(.load(partition, [user]))
+        act(.load(partition, [user], ticket(of: partition)))
     }
 
     /// A user of a partition that another instance owns: read afresh every time, because only the owner knows of changes.
@@ -40,7 +40,7 @@ extension Coordinator {
         _ body: @escaping (UserState?, _ bytes: Int) -> Void
     ) {
         foreignReads[user, default: []].append(body)
-        if foreignReads[user]?.count == 1 { act(.load(partition, [user])) }
+        if foreignReads[user]?.count == 1 { act(.load(partition, [user], 0)) }
     }
 
     /// Answers reads of users of partitions that are not ours; returns whether there were any.

@@ -52,6 +52,8 @@ public final class Coordinator {
         enum Phase: Equatable { case claiming, folding, active, draining }
 
         var phase = Phase.claiming
+        /// Names this ownership: see `Ticket`.
+        var ticket: Ticket
         var epoch: Int64 = 0
         var sequence: Int64 = 0
         /// After the last folded record.
@@ -83,6 +85,9 @@ public final class Coordinator {
     var partitionCount: Int32 = 0
     var itemPartitionCount: Int32 = 0
     var owned: [PartitionIndex: Owned] = [:]
+    /// Partitions the group gave us but a newer epoch took, and since when. Either we are the zombie, and the group will tell us; or
+    /// a zombie took what is ours, and after a while we take it back.
+    var fenced: [PartitionIndex: Milliseconds] = [:]
     /// For every partition, the commit up to which its edits are in the statistics.
     var applied: [PartitionIndex: Int64] = [:]
     /// The next offset of partitions others own, as their deltas tell.
@@ -101,6 +106,10 @@ public final class Coordinator {
     var startedAt: Milliseconds = 0
     var isReady = false
     var recoveredDeltas = 0
+    /// Gaps met by the recovery under way.
+    var gapsInRecovery = 0
+    /// The store's layout is checked: from here on there is something to start anew from.
+    var isPrepared = false
     var hasCatalogue = false
     var hasCheckpoint = false
     var storeHealth = StoreHealth()
@@ -122,6 +131,9 @@ public final class Coordinator {
     /// Actions to repeat at the next retry.
     var retries: [Action] = []
     var retriedAt: Milliseconds = 0
+    private var tickets: Ticket = 0
+    /// The ticket of reads that concern no single partition: a new one with every restart.
+    var generation: Ticket = 0
     private var actions: [Action] = []
 
     public init(_ configuration: PipelineConfiguration) {
@@ -139,6 +151,14 @@ public final class Coordinator {
     }
 
     func act(_ action: Action) { actions.append(action) }
+
+    func newTicket() -> Ticket {
+        tickets += 1
+        return tickets
+    }
+
+    /// The ticket of an ownership; 0 where there is none.
+    func ticket(of partition: PartitionIndex) -> Ticket { owned[partition]?.ticket ?? 0 }
 
     /// Repeats an action after a while: the store could not answer now.
     func retry(_ action: Action) { retries.append(action) }
@@ -168,4 +188,9 @@ extension Coordinator {
         StateDigest(
             low: xxh64(blob, seed: user.key), high: xxh64(blob, seed: ~user.key &* 0x9E37_79B9))
     }
+}
+
+extension Coordinator {
+    /// The commit of a partition up to which its edits are in our statistics; for checkers.
+    public func appliedSequence(of partition: PartitionIndex) -> Int64 { applied[partition] ?? 0 }
 }

@@ -131,23 +131,25 @@ public final class Pipeline: Sendable {
             }
         case .loadCatalogue:
             store.loadCatalogue { [self] result in perform { $0.catalogueLoaded(result) } }
-        case .loadCheckpoint:
-            store.loadCheckpoint { [self] result in perform { $0.checkpointLoaded(result) } }
-        case .readDeltas(let purpose, let after):
+        case .loadCheckpoint(let ticket):
+            store.loadCheckpoint { [self] result in
+                perform { $0.checkpointLoaded(ticket, result) }
+            }
+        case .readDeltas(let purpose, let after, let ticket):
             store.readDeltas(after: after, limit: 1_000) { [self] result in
-                perform { $0.deltasRead(purpose, result) }
+                perform { $0.deltasRead(purpose, ticket, result) }
             }
-        case .claim(let partition):
+        case .claim(let partition, let ticket):
             store.claim(partition) { [self] result in
-                perform { $0.claimed(partition, result) }
+                perform { $0.claimed(partition, ticket, result) }
             }
-        case .load(let partition, let users):
+        case .load(let partition, let users, let ticket):
             store.load(users, of: partition) { [self] result in
-                perform { $0.loaded(partition, users, result) }
+                perform { $0.loaded(partition, users, ticket, result) }
             }
-        case .scan(let partition, let cursor):
+        case .scan(let partition, let cursor, let ticket):
             store.scanUsers(of: partition, cursor: cursor) { [self] result in
-                perform { $0.scanned(partition, result) }
+                perform { $0.scanned(partition, ticket, result) }
             }
         default: preconditionFailure("not a read")
         }
@@ -169,19 +171,22 @@ public final class Pipeline: Sendable {
                         commit.partition, nextOffset: commit.nextOffset, recordCount: count, result)
                 }
             }
-        case .saveCheckpoint(let statistics, let sequences):
-            save(statistics, sequences)
+        case .saveCheckpoint(let statistics, let sequences, let incarnation):
+            save(statistics, sequences, incarnation)
         default: preconditionFailure("not a write")
         }
     }
 
     /// The snapshot is a value: it is encoded beside the engine, which goes on.
-    private func save(_ statistics: Statistics, _ sequences: [PartitionIndex: Int64]) {
+    private func save(
+        _ statistics: Statistics, _ sequences: [PartitionIndex: Int64], _ incarnation: String
+    ) {
         let started = clock.monotonicSeconds
         snapshotLane.run { [self] in
             let chunks = statistics.checkpointChunks()
             let bytes = chunks.reduce(0) { $0 + $1.count }
-            let checkpoint = StatisticsCheckpoint(sequences: sequences, chunks: chunks)
+            let checkpoint = StatisticsCheckpoint(
+                sequences: sequences, chunks: chunks, incarnation: incarnation)
             store.saveCheckpoint(checkpoint) { [self] result in
                 let seconds = clock.monotonicSeconds - started
                 perform { $0.checkpointSaved(result.map { bytes }, seconds: seconds) }

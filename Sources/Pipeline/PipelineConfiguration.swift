@@ -36,6 +36,8 @@ public struct PipelineConfiguration: Sendable {
     public var checkpointIntervalMilliseconds: Milliseconds = 60_000
     /// How often other instances' statistics are fetched.
     public var peerIntervalMilliseconds: Milliseconds = 500
+    /// How long to keep away from a partition that a newer epoch took while the group still gives it to us.
+    public var fencedRetryMilliseconds: Milliseconds = 10_000
     /// Retry of failed reads.
     public var retryIntervalMilliseconds: Milliseconds = 200
 

@@ -19,8 +19,8 @@ public struct RecordBatch: Sendable {
     }
 
     public var partition: PartitionIndex
-    /// Where the run begins: the position given to `begin`, then the `nextOffset` of the run before. The consumer drops a
-    /// run that begins after what it expects: it was read before the source was sent back.
+    /// Where the run begins: the position given to `begin` (-1 for the partition's beginning), then the `nextOffset` of the
+    /// run before. The consumer drops a run that begins after what it expects: it was read before the source was sent back.
     public var firstOffset: Offset
     /// In offset order; may be empty when every record of the run was skipped.
     public var entries: [Entry]

@@ -9,7 +9,8 @@ public import Interactions
 /// What taking a partition over yields: a fresh fencing epoch and the state as stored.
 public struct PartitionClaim: Sendable, Hashable {
     public var partition: PartitionIndex
-    /// Greater than every epoch handed out before; commits under an older one are refused.
+    /// Greater than every epoch handed out before, also by a store that has lost writes since (so it follows the clock, not a
+    /// counter alone); commits under any other epoch than the newest are refused.
     public var epoch: Int64
     /// Number of commits made so far.
     public var sequence: Int64
@@ -114,10 +115,15 @@ public struct StatisticsCheckpoint: Sendable {
     public var sequences: [PartitionIndex: Int64]
     /// Opaque to the store; written and read in this order.
     public var chunks: [[UInt8]]
+    /// The incarnation of the store that the statistics were read from; the store refuses a checkpoint of another one.
+    public var incarnation: String
 
-    public init(sequences: [PartitionIndex: Int64], chunks: [[UInt8]]) {
+    public init(
+        sequences: [PartitionIndex: Int64], chunks: [[UInt8]], incarnation: String = ""
+    ) {
         self.sequences = sequences
         self.chunks = chunks
+        self.incarnation = incarnation
     }
 }
 
@@ -164,10 +170,16 @@ public struct StoreHealth: Sendable, Hashable {
     /// What keeps writes from going through, in words; nil when they do.
     public var writeTrouble: String?
     public var readTrouble: String?
+    /// Which life of the store this is (Redis: `run_id`). A store that was restarted may have lost its last writes, so whoever
+    /// sees this change starts anew from what is stored. Empty before the first connection.
+    public var incarnation: String
 
-    public init(writeTrouble: String? = nil, readTrouble: String? = nil) {
+    public init(
+        writeTrouble: String? = nil, readTrouble: String? = nil, incarnation: String = ""
+    ) {
         self.writeTrouble = writeTrouble
         self.readTrouble = readTrouble
+        self.incarnation = incarnation
     }
 }
 

@@ -38,7 +38,7 @@ public struct CountRow: Sendable {
     }
 
     /// Calls `body` for every column that is not zero, in no particular order.
-    public func forEach(_ body: (KeyIndex.Number, Int64) -> Void) {
+    public func forEachNonzero(_ body: (KeyIndex.Number, Int64) -> Void) {
         for slot in keys.indices where values[slot] != 0 { body(keys[slot], values[slot]) }
     }
 

@@ -43,7 +43,7 @@ extension Statistics {
                 }
             }
             var row: [(column: KeyIndex.Number, amount: Int64)] = []
-            transitions.rows[item].forEach { row.append((column: $0, amount: $1)) }
+            transitions.rows[item].forEachNonzero { row.append((column: $0, amount: $1)) }
             row.sort { $0.column < $1.column }
             out.varint(UInt64(row.count))
             var previous: Int64 = 0
@@ -115,24 +115,38 @@ extension Statistics {
         }
     }
 
-    /// 64 hexadecimal bits that are equal for equal statistics, whatever the numbering of items or the order of events.
+    /// 64 bits in hexadecimal, equal for equal counts and transitions, whatever the numbering of items or the order of events.
+    /// Popularity is left out: it also depends on the clock of events, which a forgotten user may have moved.
     public var digest: String {
         var sum: UInt64 = 0
         for item in 0..<items.count {
             let key = items.keys[item]
             sum &+= Self.cell(key, 1, UInt64(bitPattern: counts[item]))
-            transitions.rows[item].forEach { column, amount in
+            transitions.rows[item].forEachNonzero { column, amount in
                 sum &+= Self.cell(key, items.keys[Int(column)] | 1, UInt64(bitPattern: amount))
             }
-            for popularity in popularities {
+        }
+        return Self.digits(sum)
+    }
+
+    /// The same for decayed popularity and its clock.
+    public var popularityDigest: String {
+        var sum: UInt64 = 0
+        for popularity in popularities {
+            sum &+= UInt64(bitPattern: popularity.newest ?? -1)
+            for item in 0..<items.count {
                 for entry in popularity.periods(of: KeyIndex.Number(item)) {
                     sum &+= Self.cell(
-                        key, UInt64(bitPattern: entry.period) &<< 8,
+                        items.keys[item], UInt64(bitPattern: entry.period),
                         UInt64(bitPattern: entry.sum))
                 }
             }
         }
-        let text = String(sum, radix: 16)
+        return Self.digits(sum)
+    }
+
+    private static func digits(_ word: UInt64) -> String {
+        let text = String(word, radix: 16)
         return String(repeating: "0", count: 16 - text.utf8.count) + text
     }
 
