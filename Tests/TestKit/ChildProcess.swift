@@ -157,7 +157,11 @@ private func spawn(
 
     let arguments = unsafe command.map { unsafe strdup($0) } + [nil]
     let variables = unsafe environment.map { unsafe strdup($0) } + [nil]
-    defer { for unsafepointer in unsafe arguments + variables { unsafe free(pointer) } }
+    defer {
+        // By index: the formatter of 6.3.1 glues `unsafe` to the name in `for unsafe name in`.
+        for index in unsafe arguments.indices { unsafe free(arguments[index]) }
+        for index in unsafe variables.indices { unsafe free(variables[index]) }
+    }
     var pid: pid_t = 0
     let code = unsafe posix_spawnp(&pid, command[0], &actions, &attributes, arguments, variables)
     return code == 0 ? .success(pid) : .failure(TestKitError("spawn \(command): errno \(code)"))
