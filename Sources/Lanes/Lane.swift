@@ -60,6 +60,13 @@ public final class Lane: SerialExecutor {
         if let handle = thread.withLock({ $0.take() }) { pthread_join(handle, nil) }
     }
 
+    /// Like `stop`, without waiting for the thread: how a job ends its own lane.
+    public func finish() {
+        queue.withLock { $0.stopping = true }
+        semaphore.signal()
+        if let handle = thread.withLock({ $0.take() }) { pthread_detach(handle) }
+    }
+
     private func push(_ job: Job) {
         let wake = queue.withLock { queue in
             queue.jobs.append(job)
