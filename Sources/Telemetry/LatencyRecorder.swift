@@ -71,10 +71,9 @@ struct LatencyRecorder: Sendable {
     }
 
     private mutating func turn(_ now: Double) {
-        guard now >= windowEnd, recent != nil else { return }
+        guard now >= windowEnd, let latest = recent?.now else { return }
         let isNext = now < windowEnd + Self.windowSeconds
-        recent?.before = isNext ? recent?.now ?? Self.emptyRecent() : Self.emptyRecent()
-        recent?.now = Self.emptyRecent()
+        recent = (Self.emptyRecent(), isNext ? latest : Self.emptyRecent())
         windowEnd = now + Self.windowSeconds
     }
 

@@ -5,7 +5,7 @@
 
 import CSystemd
 import Glibc
-public import Lanes
+import Lanes
 public import Ports
 import Synchronization
 
@@ -75,7 +75,7 @@ public struct StandardErrorSink: LogSink {
     private let clock: any Clock
     private let descriptor: Int32
 
-    public init(clock: any Clock, descriptor: Int32 = STDERR_FILENO) {
+    public init(clock: any Clock, descriptor: Int32 = 2) {
         self.clock = clock
         self.descriptor = descriptor
     }
@@ -192,20 +192,4 @@ enum LogText {
         }
         return String(decoding: bytes, as: UTF8.self)
     }
-}
-
-/// Milliseconds since 1970 as `2026-11-21T03:24:31.007Z`.
-enum UTCTime {
-    static func text(_ milliseconds: Int64) -> String {
-        var seconds = time_t(milliseconds / 1_000)
-        var parts = tm()
-        guard unsafe gmtime_r(&seconds, &parts) != nil else { return "\(milliseconds)" }
-        let date = "\(parts.tm_year + 1_900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
-        let rest = abs(milliseconds % 1_000)
-        let fraction = String(repeating: "0", count: 3 - "\(rest)".utf8.count) + "\(rest)"
-        return
-            "\(date)T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(fraction)Z"
-    }
-
-    private static func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }

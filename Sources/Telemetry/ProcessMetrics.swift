@@ -13,7 +13,7 @@ struct ProcessMetrics: Sendable {
 
     static func now() -> ProcessMetrics {
         var usage = rusage()
-        unsafe getrusage(RUSAGE_SELF, &usage)
+        unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         var limit = rlimit()
         unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         let page = sysconf(Int32(_SC_PAGESIZE))
@@ -47,20 +47,21 @@ struct ProcessMetrics: Sendable {
         }
     }
 
-    /// Start time: ticks since boot (field 22 of /proc/self/stat) after the boot time.
+    /// Ticks since boot (field 22 of /proc/self/stat) after the moment of booting.
     private static let startSeconds: Double? = {
         let stat = String(decoding: contents(of: "/proc/self/stat"), as: UTF8.self)
         guard let name = stat.lastIndex(of: ")") else { return nil }
         let fields = stat[stat.index(after: name)...].split(separator: " ")
-        var boot: Double?
-        for line in String(decoding: contents(of: "/proc/stat"), as: UTF8.self).split(
-            separator: "\n")
-        where line.hasPrefix("btime ") {
-            boot = Double(line.dropFirst(6))
-        }
-        guard fields.count > 19, let ticks = Double(fields[19]), let boot else { return nil }
+        guard fields.count > 19, let ticks = Double(fields[19]) else { return nil }
+        let boot = seconds(of: CLOCK_REALTIME) - seconds(of: CLOCK_BOOTTIME)
         return boot + ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
     }()
+
+    private static func seconds(of clock: clockid_t) -> Double {
+        var time = timespec()
+        unsafe clock_gettime(clock, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
 
     private static func seconds(_ time: timeval) -> Double {
         Double(time.tv_sec) + Double(time.tv_usec) / 1e6
