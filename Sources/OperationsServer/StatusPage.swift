@@ -51,8 +51,8 @@ enum StatusPage {
         main{display:grid;grid-template-columns:1fr 1fr;gap:14px;padding-bottom:40px}
         section{background:var(--panel);border:1px solid var(--rule);border-radius:10px;
         padding:16px 18px;min-width:0}
-        #cards{grid-column:1/-1;display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));
-        gap:0;padding:0;overflow:hidden}
+        #cards{grid-column:1/-1;display:grid;
+        grid-template-columns:repeat(4,1fr);gap:0;padding:0;overflow:hidden}
         .card{padding:16px 18px;box-shadow:-1px 0 var(--rule),0 -1px var(--rule)}
         .card b{display:block;font-size:26px;font-weight:600;font-variant-numeric:tabular-nums;
         letter-spacing:-.02em;white-space:nowrap}
@@ -71,15 +71,18 @@ enum StatusPage {
         #facts td.text{text-align:right;overflow-wrap:anywhere}
         #notes td:nth-child(-n+2){white-space:nowrap;padding-right:14px;color:var(--soft)}
         #notes td:last-child{width:100%;overflow-wrap:anywhere}
-        #notes .warning td:nth-child(2){color:var(--warn)}#notes .error td:nth-child(2){color:var(--bad)}
+        #notes .warning td:nth-child(2){color:var(--warn)}
+        #notes .error td:nth-child(2){color:var(--bad)}
         #lag{display:grid;gap:5px;max-height:260px;overflow:auto}
-        .bar{display:grid;grid-template-columns:34px 1fr 74px;gap:8px;align-items:center;font-size:13px;
+        .bar{display:grid;grid-template-columns:34px 1fr 74px;gap:8px;
+        align-items:center;font-size:13px;
         font-variant-numeric:tabular-nums}
         .bar div{height:8px;background:var(--rule);border-radius:4px;overflow:hidden}
         .bar div span{display:block;height:100%;background:var(--mark);border-radius:4px}
         .bar span:last-child{text-align:right}
         .none{color:var(--soft);font-size:13px}
-        @media(max-width:720px){main{grid-template-columns:1fr}#meta{margin-left:0}}
+        @media(max-width:720px){main{grid-template-columns:1fr}
+        #cards{grid-template-columns:1fr 1fr}#meta{margin-left:0}}
         """
 
     private static let script = """
@@ -89,10 +92,13 @@ enum StatusPage {
         if(text!==undefined)e.textContent=text;if(cls)e.className=cls;return e}
         function count(n){if(n===null||n===undefined)return '–';
         if(n>=1e9)return (n/1e9).toFixed(2)+' G';if(n>=1e6)return (n/1e6).toFixed(2)+' M';
-        if(n>=1e4)return (n/1e3).toFixed(1)+' k';return n>=100||Number.isInteger(n)?String(Math.round(n)):n.toFixed(1)}
-        function bytes(n){if(n===null||n===undefined)return '–';const u=['B','KiB','MiB','GiB','TiB'];let i=0;
+        if(n>=1e4)return (n/1e3).toFixed(1)+' k';
+        return n>=100||Number.isInteger(n)?String(Math.round(n)):n.toFixed(1)}
+        function bytes(n){if(n===null||n===undefined)return '–';
+        const u=['B','KiB','MiB','GiB','TiB'];let i=0;
         while(n>=1024&&i<4){n/=1024;i++}return n.toFixed(n<10&&i?1:0)+' '+u[i]}
-        function span(s){if(s===null||s===undefined)return '–';if(s<1e-3)return Math.round(s*1e6)+' µs';
+        function span(s){if(s===null||s===undefined)return '–';
+        if(s<1e-3)return Math.round(s*1e6)+' µs';
         if(s<1)return (s*1e3).toFixed(s<1e-2?2:1)+' ms';if(s<120)return s.toFixed(1)+' s';
         if(s<7200)return Math.round(s/60)+' min';if(s<172800)return (s/3600).toFixed(1)+' h';
         return (s/86400).toFixed(1)+' d'}
@@ -116,28 +122,33 @@ enum StatusPage {
         card(span(s.request&&s.request.p50),'request latency',pair(s.request)),
         card(count(s.requestsPerSecond),'requests per second',count(s.requestsTotal)+' in all'),
         card(count(lag),'records of lag',s.partitionsOwned+' partitions'),
+        card(span(s.commit&&s.commit.p50),'commit of a batch',pair(s.commit)),
         card(count(gauge(s,'users')),'users',count(gauge(s,'users_cached'))+' in memory'),
         card(count(gauge(s,'items')),'items',count(gauge(s,'items_listed'))+' listed'));
         rates.push(s.eventsPerSecond);if(rates.length>keep)rates.shift();chart();
         const most=Math.max(1,...s.lag.map(p=>p.records));
         $('lag').replaceChildren(...(s.lag.length?s.lag.map(p=>{const b=el('div',undefined,'bar');
-        const track=el('div'),fill=el('span');fill.style.width=(100*p.records/most)+'%';track.append(fill);
+        const track=el('div'),fill=el('span');
+        fill.style.width=(100*p.records/most)+'%';track.append(fill);
         b.append(el('span','p'+p.partition),track,el('span',count(p.records)));return b})
         :[el('div','no partitions yet','none')]));
-        const facts=[['store',s.storeTrouble||'works'],['ingest',s.pausedBy?'paused: '+s.pausedBy:'reading'],
-        ['commit',s.commit?span(s.commit.p50)+', p99 '+span(s.commit.p99):'none lately'],
+        const facts=[['store',s.storeTrouble||'works'],
+        ['ingest',s.pausedBy?'paused: '+s.pausedBy:'reading'],
         ['rejected records',count(s.rejected)],['dead letters',count(s.deadLetters)],
         ['failed requests',count(s.failuresTotal)],['clients',count(s.connectionsOpen)],
         ['feed entries',count(s.feedEntries)],['resident memory',bytes(s.residentBytes)]];
         $('facts').replaceChildren(...facts.map(f=>row(f[0],f[1])));
-        $('notes').replaceChildren(...(s.notes.length?s.notes.slice(0,20).map(n=>{const r=el('tr',undefined,n.severity);
-        r.append(el('td',new Date(n.time).toLocaleTimeString()),el('td',n.severity),el('td',n.text));return r})
+        $('notes').replaceChildren(...(s.notes.length?s.notes.slice(0,20).map(n=>{
+        const r=el('tr',undefined,n.severity);
+        r.append(el('td',new Date(n.time).toLocaleTimeString()),el('td',n.severity),
+        el('td',n.text));return r})
         :[row('nothing to report','')]));
         const bad=s.storeTrouble,warn=s.pausedBy;
         $('state').textContent=bad?'store trouble':warn?'ingest paused':'running';
         $('state').className='pill '+(bad?'bad':warn?'warn':'good');
         $('meta').textContent=s.version+' · up '+span(s.uptimeSeconds)}
-        async function tick(){try{const r=await fetch('status.json',{cache:'no-store'});show(await r.json())}
+        async function tick(){try{const r=await fetch('status.json',{cache:'no-store'});
+        show(await r.json())}
         catch(e){$('state').textContent='no answer';$('state').className='pill bad'}
         setTimeout(tick,1000)}
         tick();

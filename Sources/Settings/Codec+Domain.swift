@@ -180,7 +180,7 @@ extension Codec where Value == SocketSettings.Access {
                 if access.uids.count + access.gids.count <= index {
                     findings.add(
                         entry.mark, "\(key)[\(index)]",
-                        "\(quoted(text)) names no user or group of this machine, or one already named",
+                        "\(quoted(text)) names no user or group, or one already named",
                         allowed: "user:NAME, user:ID, group:NAME, group:ID")
                     return nil
                 }

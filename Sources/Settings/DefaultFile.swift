@@ -30,8 +30,8 @@ extension SettingsFile {
     private static func entry(
         _ key: SettingKey, _ name: String, _ indent: String, _ settings: MillraceSettings
     ) -> String {
-        var text = key.summary.map { "\(indent)# \($0)\n" }.joined()
-        text += "\(indent)# [\(key.annotation); \(key.effect.rawValue)]\n"
+        var text = comment(key.summary, indent)
+        text += comment("[\(key.annotation); \(key.effect.rawValue)]", indent)
         let lines = key.render(settings).split(separator: "\n")
         if lines.count > 1 || lines.first?.hasPrefix("- ") == true {
             text += "\(indent)\(name):\n"
@@ -40,20 +40,36 @@ extension SettingsFile {
         return text + "\(indent)\(name): \(lines.first ?? "null")\n"
     }
 
+    /// A paragraph as comment lines of at most `columnsMax`.
+    private static func comment(_ paragraph: String, _ indent: String) -> String {
+        var text = ""
+        var line = ""
+        for word in paragraph.split(whereSeparator: \.isWhitespace) {
+            if !line.isEmpty, indent.count + 3 + line.count + word.count > columnsMax {
+                text += "\(indent)#\(line)\n"
+                line = ""
+            }
+            line += " \(word)"
+        }
+        return text + "\(indent)#\(line)\n"
+    }
+
+    private static let columnsMax = 100
+
     private static func indent(_ depth: Int) -> String { String(repeating: "  ", count: depth) }
 
     private static let header = """
         # Settings of Millrace. Every key is optional: what is written here is its default.
         #
-        # Read from the file named by --config, else by MILLRACE_CONFIG, else from \(defaultPath).
-        # Check a file with `millrace check-config FILE`: every fault is told with its place. A reload (SIGHUP, systemctl
-        # reload) with a faulty file changes nothing. The brackets hold type and bounds, and what makes a change take
-        # effect: `reload` or `restart`.
+        # Read from the file named by --config, else by MILLRACE_CONFIG, else from
+        # \(defaultPath). Check a file with `millrace check-config FILE`: every fault
+        # is told with its place. A reload (SIGHUP, systemctl reload) with a faulty file changes
+        # nothing. Brackets hold type, bounds, and what makes a change take effect: reload, restart.
         #
         # duration   whole numbers with d, h, m, s, ms, us, largest first: 2d, 1h30m, 250ms
         # size       a whole number with B, KiB, MiB, GiB, TiB: 64KiB
         # null       no value
-        # secret     {file: /absolute/path}, or {credential: name} for systemd's LoadCredential=name:/path
+        # secret     {file: /absolute/path} or {credential: name}, for LoadCredential=name:/path
 
         """
 }

@@ -29,7 +29,7 @@ public enum SecretSource: Sendable, Hashable, CustomStringConvertible {
             guard let credentialsDirectory else {
                 throw SettingsFault(
                     "credential \(quoted(name)) is not here: $CREDENTIALS_DIRECTORY is not set; "
-                        + "start under systemd with LoadCredential=\(name):/path, or use {file: /path}"
+                        + "put LoadCredential=\(name):/path into the unit, or use {file: /path}"
                 )
             }
             path = credentialsDirectory + "/" + name

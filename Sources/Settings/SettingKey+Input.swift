@@ -13,7 +13,10 @@ extension SettingKey {
         ),
         SettingKey(
             "kafka.instance-id", \.kafka.instanceID, .orNull(.name(bytesMax: 200)),
-            "Static membership: a restart within the session timeout moves no partitions. Different on each instance."
+            """
+            Static membership: a restart within the session timeout moves no partitions. Different
+            on each instance.
+            """
         ),
         SettingKey(
             "kafka.topics.interactions", \.kafka.topics.interactions, .topic,
@@ -50,8 +53,8 @@ extension SettingKey {
         SettingKey(
             "kafka.partitioner", \.kafka.partitioner, .choice,
             """
-            How producers map a key to a partition: murmur2 (Java clients) or crc32 (librdkafka's default).
-            Records that disagree are counted and named.
+            How producers map a key to a partition: murmur2 (Java clients) or crc32 (librdkafka's
+            default). Records that disagree are counted and named.
             """),
         SettingKey(
             "kafka.batch-records", \.kafka.batchRecordsMax, .integer(1...100_000),
@@ -73,14 +76,18 @@ extension SettingKey {
             "Longest payload of an item; longer ones become dead letters."),
         SettingKey(
             "kafka.future-tolerance", \.kafka.futureTolerance, .duration(.zero...day),
-            "How far an event's time may lie after its record's timestamp; beyond it counts as that timestamp."
+            """
+            How far an event's time may lie after its record's timestamp; beyond it counts as that
+            timestamp.
+            """
         ),
         SettingKey(
             "kafka.offset-gap", \.kafka.offsetGap, .choice,
             """
-            When the log no longer has the record we would read next (retention passed it):
-            halt stops the daemon; skip goes on at the oldest record left, the events between are lost;
-            rewind reads all that is left again, from which event ids and stored offsets drop what was applied.
+            When the log no longer has the record we would read next (retention passed it): halt
+            stops the daemon; skip goes on at the oldest record left, the events between are lost;
+            rewind reads all that is left again, from which event ids and stored offsets drop what
+            was applied.
             """),
         SettingKey(
             "kafka.release-limit", \.kafka.releaseLimit,
@@ -89,16 +96,18 @@ extension SettingKey {
         SettingKey(
             "kafka.librdkafka", \.kafka.librdkafka, PassThrough.codec,
             """
-            Any librdkafka property, untouched: {security.protocol: sasl_ssl, sasl.mechanism: SCRAM-SHA-512,
-            sasl.username: millrace, sasl.password: {credential: kafka-password}}. Secrets only so, never inline.
+            Any librdkafka property, untouched: {security.protocol: sasl_ssl, sasl.mechanism:
+            SCRAM-SHA-512, sasl.username: millrace, sasl.password: {credential: kafka-password}}.
+            Secrets only so, never inline.
             """),
         SettingKey(
             "events.types", \.events.types, .kinds,
             """
-            Known types. weight is what one event adds to popularity; 0 or less is no evidence of taste.
-            seen: how long the item stays out of the user's lists: always (as long as the history remembers it), never,
-            or a duration (repeat purchases: seen: 30d). weight is 1 and seen always when left out.
-            Histories store the position: append to the list, do not reorder or delete.
+            Known types. weight is what one event adds to popularity; 0 or less is no evidence of
+            taste. seen: how long the item stays out of the user's lists: always (as long as the
+            history remembers it), never, or a duration (repeat purchases: seen: 30d). weight is 1
+            and seen always when left out. Histories store the position: append to the list, do not
+            reorder or delete.
             """),
     ]
 
@@ -121,19 +130,27 @@ extension SettingKey {
         SettingKey(
             "redis.command-timeout", \.redis.commandTimeout,
             .duration(.milliseconds(10) ... .seconds(300)),
-            "Longest wait for a reply; after it the connection is made anew and the commit repeated."
+            """
+            Longest wait for a reply; after it the connection is made anew and the commit repeated.
+            """
         ),
         SettingKey(
             "redis.user-ttl", \.redis.userTTL, .duration(.zero...day * 3_650),
             "A user idle for longer is forgotten; 0s keeps every user."),
         SettingKey(
             "redis.users-bytes-max", \.redis.usersBytesMax, .size(1 << 20...1 << 40),
-            "Most bytes of user state; at the limit the longest idle users are forgotten, and counted."
+            """
+            Most bytes of user state; at the limit the longest idle users are forgotten, and
+            counted.
+            """
         ),
         SettingKey(
             "redis.checkpoint-interval", \.redis.checkpointInterval,
             .duration(.seconds(1)...day),
-            "How often statistics are stored for a fast start; a start without one folds the histories again."
+            """
+            How often statistics are stored for a fast start; a start without one folds the
+            histories again.
+            """
         ),
         SettingKey(
             "redis.deltas-max", \.redis.deltasMax, .integer(16...10_000_000),

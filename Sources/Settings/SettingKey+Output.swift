@@ -5,8 +5,8 @@ extension SettingKey {
         SettingKey(
             "rules.recency", \.rules.recency, .choice,
             """
-            How the items of a history count, newest first: geometric (decay^age, for steady tastes)
-            or harmonic (1/(1+age), for logs where demand moves fast).
+            How the items of a history count, newest first: geometric (decay^age, for steady
+            tastes) or harmonic (1/(1+age), for logs where demand moves fast).
             """),
         SettingKey(
             "rules.decay", \.rules.decay, .number(0.01...1), "Base of the geometric recency."),
@@ -22,11 +22,16 @@ extension SettingKey {
         SettingKey(
             "popularity.half-lives", \.popularity.halfLives,
             .list(of: .duration(.seconds(60) ... .seconds(3_650 * 86_400)), 1...8),
-            "After this long a demand counts half; several make several time scales, shortest first."
+            """
+            After this long a demand counts half; several make several time scales, shortest first.
+            """
         ),
         SettingKey(
             "catalogue.unlisted", \.catalogue.unlisted, .choice,
-            "Items seen in events without a record of their own: hide (counted, not recommended) or show."
+            """
+            Items seen in events without a record of their own: hide (counted, not recommended) or
+            show.
+            """
         ),
         SettingKey(
             "catalogue.items-max", \.catalogue.itemsMax, .integer(1...100_000_000),
@@ -40,13 +45,16 @@ extension SettingKey {
         SettingKey(
             "serving.deadline", \.serving.deadline,
             .duration(.milliseconds(1) ... .seconds(60)), effect: .reload,
-            "When an answer is due if the request does not say; what is late answers from a cheaper source."
+            """
+            When an answer is due if the request does not say; what is late answers from a cheaper
+            source.
+            """
         ),
         SettingKey(
             "serving.staleness", \.serving.staleness, .duration(.zero ... .seconds(300)),
             """
-            How long an answer may be repeated to a user who did nothing since, while others' events move the statistics.
-            A user's own event always changes the very next answer.
+            How long an answer may be repeated to a user who did nothing since, while others'
+            events move the statistics. A user's own event always changes the very next answer.
             """),
         SettingKey(
             "serving.threads", \.serving.threads, .integer(1...64),
@@ -56,7 +64,10 @@ extension SettingKey {
             "Users whose list is kept up to date; further ones are refused."),
         SettingKey(
             "feeds.entries-kept", \.feeds.entriesKept, .integer(1...1_000),
-            "Entries of a feed that can be read again; who is further behind gets the full newest list."
+            """
+            Entries of a feed that can be read again; who is further behind gets the full newest
+            list.
+            """
         ),
         SettingKey("feeds.list-size", \.feeds.listSize, .integer(1...1_000), "Items in an entry."),
         SettingKey(
@@ -65,7 +76,10 @@ extension SettingKey {
         SettingKey(
             "feeds.refresh-interval", \.feeds.refreshInterval,
             .duration(.milliseconds(100) ... .seconds(86_400)),
-            "How often watched lists follow what others did; the user's own events change them at once."
+            """
+            How often watched lists follow what others did; the user's own events change them at
+            once.
+            """
         ),
         SettingKey(
             "socket.path", \.socket.path, .socketPath, "Unused under systemd socket activation."),
@@ -111,19 +125,28 @@ extension SettingKey {
             "operations.mode", \.operations.mode, .mode, "Permissions of the socket."),
         SettingKey(
             "operations.tcp", \.operations.tcp, .orNull(.loopback),
-            "A second address for scrapers that cannot use a Unix socket. There is no login: loopback only."
+            """
+            A second address for scrapers that cannot use a Unix socket. There is no login:
+            loopback only.
+            """
         ),
         SettingKey(
             "telemetry.log-level", \.telemetry.logLevel, .choice, effect: .reload,
             "The least that is logged."),
         SettingKey(
             "telemetry.journal", \.telemetry.journal, .choice,
-            "Structured fields to the journal: auto does so when stderr is the journal, else lines on stderr."
+            """
+            Structured fields to the journal: auto does so when stderr is the journal, else lines
+            on stderr.
+            """
         ),
         SettingKey(
             "shutdown.drain-limit", \.shutdown.drainLimit,
             .duration(.milliseconds(100) ... .seconds(300)), effect: .reload,
-            "Longest time from SIGTERM to the end: accepted requests finish, batches in flight are committed."
+            """
+            Longest time from SIGTERM to the end: accepted requests finish, batches in flight are
+            committed.
+            """
         ),
     ]
 }

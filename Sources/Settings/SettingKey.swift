@@ -12,8 +12,8 @@ public enum SettingEffect: String, Sendable, Encodable {
 
 struct SettingKey: Sendable {
     let path: String
-    /// What the key is for, one line each.
-    let summary: [String]
+    /// What the key is for: one paragraph.
+    let summary: String
     /// Type and bounds in words.
     let annotation: String
     let effect: SettingEffect
@@ -29,7 +29,7 @@ struct SettingKey: Sendable {
         _ codec: Codec<Value>, effect: SettingEffect = .restart, _ summary: String
     ) {
         self.path = path
-        self.summary = summary.split(separator: "\n").map(String.init)
+        self.summary = summary
         annotation = "\(codec.type), \(codec.allowed)"
         self.effect = effect
         read = { node, settings, findings in

@@ -9,8 +9,9 @@ struct CheckConfigCommand: ParsableCommand {
         commandName: "check-config",
         abstract: "Check a settings file and tell every fault with its place.",
         discussion: """
-            Exits 0 when the daemon would start with the file, 78 when not. Without FILE the file is checked that the
-            daemon would read: the one MILLRACE_CONFIG names, else \(SettingsFile.defaultPath), else the defaults.
+            Exits 0 when the daemon would start with the file, 78 when not. Without FILE the file is
+            checked that the daemon would read: the one MILLRACE_CONFIG names, else
+            \(SettingsFile.defaultPath), else the defaults.
             """)
 
     @Argument(help: "The settings file.", completion: .file(extensions: ["yaml", "yml"]))

@@ -62,8 +62,8 @@ struct SettingsTests {
         let starts = [
             "m.yaml:2:3: kafka.batch-recods: no such key; did you mean \"batch-records\"?",
             "m.yaml:3:18: kafka.batch-records: \"0\" will not do; allowed: integer, 1 to 100000",
-            "m.yaml:4:16: kafka.partitioner: \"murmur3\" will not do; allowed: one of, murmur2, crc32; "
-                + "did you mean \"murmur2\"?",
+            "m.yaml:4:16: kafka.partitioner: \"murmur3\" will not do; allowed: one of, murmur2, "
+                + "crc32; did you mean \"murmur2\"?",
             "m.yaml:5:15: kafka.offset-gap: is a list, not a single value",
             "m.yaml:6:1: rediss: no such key; did you mean \"redis\"?",
             "m.yaml:9:13: redis.user-ttl: \"5 days\" will not do; allowed: duration, 0s to 3650d",
