@@ -71,7 +71,7 @@ let package = Package(
         module(
             "SocketServer",
             ["WireProtocol", "Ports", "CShims", "RecordDecoding", nioCore, nioPosix, deque]),
-        module("Telemetry", ["Ports", log, histogram, "CSystemd"]),
+        module("Telemetry", ["Ports", "Lanes", log, histogram, "CSystemd"]),
         module("OperationsServer", ["Ports", nioCore, nioPosix, nioHTTP1]),
         module("Settings", ["Ports", yams]),
         .executableTarget(
