@@ -1,0 +1,245 @@
+// Scores logged events with the serving scorer, before it learns them.
+//
+// The daemon's own Engine ranks: what is measured is what is served. Every protocol is an order of three calls: `learn`,
+// `learnUserOnly` and `score`. For every scored event the list that would have been served is made as well and compared with
+// the full ranking, so that a difference between the fast path and the measured one cannot stay unseen.
+
+public import Interactions
+public import Recommender
+import Teachers
+
+/// What is ranked by.
+public enum EvaluatedSource: String, Sendable, CaseIterable {
+    /// Sequential rules with popularity behind them: what `REC.GET` serves.
+    case rules
+    /// Decayed popularity alone: the lowest rung.
+    case popularity
+    /// Events an item ever had, undecayed and repeats included: a baseline that is never served.
+    case count
+}
+
+/// Which items take part in the ranking.
+public enum RankedItems: String, Sendable, CaseIterable {
+    /// Every item with a record, from the start.
+    case all
+    /// Items join with their first event.
+    case known
+}
+
+public struct EvaluatorConfiguration: Sendable {
+    public var engine: EngineConfiguration
+    public var sources: [EvaluatedSource]
+    public var rankedItems: RankedItems
+    /// Length of the list that is judged.
+    public var cutoff: Int
+
+    public init(
+        engine: EngineConfiguration, sources: [EvaluatedSource] = [.rules, .popularity],
+        rankedItems: RankedItems = .all, cutoff: Int = 10
+    ) {
+        self.engine = engine
+        self.sources = sources
+        self.rankedItems = rankedItems
+        self.cutoff = cutoff
+    }
+}
+
+public final class Evaluator {
+    public let configuration: EvaluatorConfiguration
+    /// One list a source, in the order of `configuration.sources`; all of the same events.
+    public private(set) var outcomes: [[Outcome]]
+    /// Events that no list could have contained, because the user's history hides the item.
+    public private(set) var unscorableCount = 0
+    /// Served lists that contradict the full ranking; anything but 0 is a defect.
+    public private(set) var contradictionCount = 0
+    public private(set) var learnedCount = 0
+
+    private let engine: Engine
+    private let types: EventTypes
+    private var states: [UserID: UserState] = [:]
+    private var userNumbers: [UserID: Int32] = [:]
+    /// By item number.
+    private var eventCounts: [Int] = []
+    /// By item number: 1 when the item takes part in rankings.
+    private var candidates: [UInt8] = []
+    /// Items that leave the ranking at a time, soonest last.
+    private var expiring: [(time: Milliseconds, number: Int)] = []
+    /// Records of items that have had no event yet, when only known items are ranked.
+    private var waiting: [ItemKey: ItemRecord] = [:]
+
+    public init(_ configuration: EvaluatorConfiguration) {
+        self.configuration = configuration
+        engine = Engine(configuration.engine)
+        types = configuration.engine.history.types
+        outcomes = configuration.sources.map { _ in [] }
+    }
+
+    public var userCount: Int { states.count }
+    public var candidateCount: Int { candidates.reduce(0) { $0 + Int($1) } }
+
+    // MARK: - Learning
+
+    /// Takes an item record: new, changed or (not available) withdrawn.
+    public func set(_ record: ItemRecord) {
+        let isKnown = engine.catalogue[record.id.key] != nil
+        if configuration.rankedItems == .known, !isKnown, count(of: record.id.key) == 0 {
+            waiting[record.id.key] = record
+        } else {
+            enter(record)
+        }
+    }
+
+    /// Folds an event into its user and the statistics.
+    public func learn(_ event: Interaction) {
+        fold(event, into: &states[event.user, default: UserState()], statistics: true)
+    }
+
+    /// Folds an event into its user only: the statistics stay as they were trained.
+    public func learnUserOnly(_ event: Interaction) {
+        fold(event, into: &states[event.user, default: UserState()], statistics: false)
+    }
+
+    /// Learns a sequence as if it were the whole history of a user who is never asked for.
+    public func learn(sequence: [Interaction]) {
+        var state = UserState()
+        for event in sequence { fold(event, into: &state, statistics: true) }
+    }
+
+    private func fold(_ event: Interaction, into state: inout UserState, statistics: Bool) {
+        var edits = StatisticsEditsWriter()
+        let outcome = engine.fold(.interaction(event), into: &state, edits: &edits)
+        guard statistics, outcome == .applied else { return }
+        do {
+            try engine.apply(edits: edits.finish(nextOffset: nil))
+        } catch {
+            preconditionFailure("our own edits are readable: \(error)")
+        }
+        learnedCount += 1
+        guard let number = engine.statistics.items.number(of: event.item.key) else { return }
+        reserve(Int(number))
+        eventCounts[Int(number)] += 1
+        if let record = waiting.removeValue(forKey: event.item.key) { enter(record) }
+    }
+
+    private func enter(_ record: ItemRecord) {
+        guard engine.change(.set(record, json: [])) == .stored,
+            let number = engine.statistics.items.number(of: record.id.key).map(Int.init)
+        else { return }
+        reserve(number)
+        candidates[number] = record.available ? 1 : 0
+        expiring.removeAll { $0.number == number }
+        guard let expires = record.expires else { return }
+        expiring.append((time: expires, number: number))
+        expiring.sort { $0.time > $1.time }
+    }
+
+    private func reserve(_ number: Int) {
+        guard candidates.count <= number else { return }
+        let added = number + 1 - candidates.count
+        candidates.append(contentsOf: repeatElement(0, count: added))
+        eventCounts.append(contentsOf: repeatElement(0, count: added))
+    }
+
+    private func count(of key: ItemKey) -> Int {
+        guard let number = engine.statistics.items.number(of: key) else { return 0 }
+        return Int(number) < eventCounts.count ? eventCounts[Int(number)] : 0
+    }
+
+    // MARK: - Scoring
+
+    /// Ranks what really came, with the state just before it. Returns false when the event cannot be judged.
+    @discardableResult
+    public func score(_ event: Interaction) -> Bool {
+        score(event, given: states[event.user] ?? UserState())
+    }
+
+    /// Ranks `target` after a history that belongs to no stored user.
+    @discardableResult
+    public func score(_ target: Interaction, after history: [Interaction]) -> Bool {
+        var state = UserState()
+        for event in history { fold(event, into: &state, statistics: false) }
+        return score(target, given: state)
+    }
+
+    private func score(_ event: Interaction, given state: UserState) -> Bool {
+        let hidden = engine.hidden(state, now: event.time)
+        guard types[event.type].weight > 0, !hidden.contains(event.item.key) else {
+            unscorableCount += 1
+            return false
+        }
+        expire(before: event.time)
+        let number = engine.statistics.items.number(of: event.item.key).map(Int.init)
+        let ranked = number.flatMap { $0 < candidates.count && candidates[$0] == 1 ? $0 : nil }
+        let excluded = mark(hidden, as: 0)
+        defer { for number in excluded { candidates[number] = 1 } }
+        let previous = state.history.last.map { Milliseconds($0.seconds) * 1_000 }
+        let user = userNumber(event.user)
+        for (index, source) in configuration.sources.enumerated() {
+            let rank = ranked.map { place($0, by: source, for: state) }
+            outcomes[index].append(
+                Outcome(
+                    user: user, rank: rank, targetEvents: count(of: event.item.key),
+                    historyCount: state.history.count, time: event.time,
+                    sameDay: previous.map { day($0) == day(event.time) } ?? false))
+            check(rank, of: event, by: source, for: state)
+        }
+        return true
+    }
+
+    private func place(_ number: Int, by source: EvaluatedSource, for state: UserState) -> Rank {
+        let scores =
+            switch source {
+            case .rules: engine.scoreAll(state, rung: .cf)
+            case .popularity: engine.scoreAll(state, rung: .popular)
+            case .count: eventCounts.map { Double($0) }
+            }
+        reserve(max(scores.count, 1) - 1)
+        return Rank(of: number, scores: scores, candidates: candidates)
+    }
+
+    /// The served list breaks ties by key, so its place lies anywhere among the tied ones.
+    private func check(
+        _ rank: Rank?, of event: Interaction, by source: EvaluatedSource, for state: UserState
+    ) {
+        guard source != .count else { return }
+        let list = engine.recommend(
+            state, count: configuration.cutoff, rung: source == .rules ? .cf : .popular,
+            now: event.time)
+        let place = list.firstIndex { $0.item == event.item.key }
+        let isConsistent = Self.isConsistent(
+            place: place, rank: rank, cutoff: configuration.cutoff)
+        if !isConsistent { contradictionCount += 1 }
+    }
+
+    private static func isConsistent(place: Int?, rank: Rank?, cutoff: Int) -> Bool {
+        guard let rank else { return place == nil }
+        guard let place else { return rank.above + rank.tied >= cutoff }
+        return rank.above <= place && place <= rank.above + rank.tied
+    }
+
+    private func mark(_ keys: [ItemKey], as value: UInt8) -> [Int] {
+        keys.compactMap { key in
+            guard let number = engine.statistics.items.number(of: key).map(Int.init),
+                number < candidates.count, candidates[number] != value
+            else { return nil }
+            candidates[number] = value
+            return number
+        }
+    }
+
+    private func expire(before now: Milliseconds) {
+        while let next = expiring.last, next.time <= now {
+            candidates[next.number] = 0
+            expiring.removeLast()
+        }
+    }
+
+    private func userNumber(_ user: UserID) -> Int32 {
+        if let number = userNumbers[user] { return number }
+        let number = Int32(truncatingIfNeeded: userNumbers.count)
+        userNumbers[user] = number
+        return number
+    }
+
+    private func day(_ time: Milliseconds) -> Int64 { time / 86_400_000 }
+}
