@@ -122,7 +122,9 @@ public struct ReplyParser: Sendable {
         case UInt8(ascii: "_"): return consume(to: next, .null)
         case UInt8(ascii: "#"): return consume(to: next, .boolean(text() == "t"))
         case UInt8(ascii: ":"):
-            guard let value = Int64(text()) else { throw ProtocolError("not an integer: \(text())") }
+            guard let value = Int64(text()) else {
+                throw ProtocolError("not an integer: \(text())")
+            }
             return consume(to: next, .integer(value))
         case UInt8(ascii: ","):
             guard let value = Double(text()) else { throw ProtocolError("not a double: \(text())") }

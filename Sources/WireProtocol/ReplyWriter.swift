@@ -82,10 +82,10 @@ public struct ReplyWriter: Sendable {
 
     /// How a double is written: no `.0` behind whole numbers, `inf`, `-inf` and `nan` as Redis has them.
     public static func text(_ value: Double) -> String {
-        if let whole = Int64(exactly: value), abs(whole) < 1 << 53, value.sign == .plus || whole != 0 {
-            return String(whole)
+        guard let whole = Int64(exactly: value), whole.magnitude < 1 << 53 else {
+            return value.description
         }
-        return value.description
+        return whole == 0 && value.sign == .minus ? "-0" : String(whole)
     }
 
     /// Replies made earlier for the same protocol version.

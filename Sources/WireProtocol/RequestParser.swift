@@ -45,7 +45,7 @@ public struct RequestParser: Sendable {
     }
 
     /// Where the arguments of the request just found lie: in the frame, or in `rewritten` when that is not empty.
-    public var arguments: [Range<Int>] = []
+    public private(set) var arguments: [Range<Int>] = []
     /// The arguments of an inline request, unquoted, one after the other.
     public private(set) var rewritten: [UInt8] = []
 
