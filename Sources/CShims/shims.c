@@ -27,3 +27,16 @@ int shims_peer_credentials(int descriptor, shims_peer *peer) {
     peer->gid = credentials.gid;
     return 0;
 }
+
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59
+#endif
+
+int shims_peer_groups(int descriptor, uint32_t *groups, int capacity, int *count) {
+    socklen_t length = (socklen_t)capacity * sizeof *groups;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, groups, &length) != 0) {
+        return errno;
+    }
+    *count = (int)(length / sizeof *groups);
+    return 0;
+}

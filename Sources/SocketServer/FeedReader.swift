@@ -1,0 +1,323 @@
+// What one connection follows: subscriptions (hints, the newest per user when it reads slowly) and at most one blocked XREAD.
+
+import Interactions
+import NIOCore
+import Ports
+import WireProtocol
+
+/// An `XREAD BLOCK` that waits.
+struct BlockedRead {
+    var ticket: UInt64
+    /// Where each user's feed is read from; nil means from now on.
+    var after: [UserID: FeedID?]
+    /// In the order asked.
+    var users: [UserID]
+    /// The service said that there is nothing yet.
+    var confirmedEmpty = false
+    /// What changed before the service had answered.
+    var arrived: [FeedEntry] = []
+}
+
+struct FeedReader {
+    static let prefix = "feed:"
+
+    var users: Set<UserID> = []
+    var patterns: [String] = []
+    var blocked: BlockedRead?
+    /// Messages wait while a reply with this ticket, the confirmation of a subscription, has not left.
+    var barrier: UInt64 = 0
+    /// Newest entry per subscribed user that could not be sent yet.
+    var waiting: [UserID: FeedEntry] = [:]
+    /// Newest hint per user that could not be sent yet, at most `hintsMax`.
+    var waitingHints: [UserID: Hint] = [:]
+    /// Hints left out, to be told with the next one.
+    var missedHints = 0
+
+    var subscriptionCount: Int { users.count + patterns.count }
+
+    /// The user of a channel or stream name.
+    static func user(_ channel: String) -> UserID? {
+        guard channel.hasPrefix(prefix) else { return nil }
+        return UserID(String(channel.dropFirst(prefix.count)))
+    }
+
+    static func channel(_ user: UserID) -> String { prefix + user.text }
+}
+
+extension Connection {
+    // MARK: - Messages
+
+    func feedChanged(_ entry: FeedEntry) {
+        wakeBlockedRead(entry)
+        guard feeds.users.contains(entry.user) else { return }
+        if canSendMessages, feeds.waiting.isEmpty { return publish(entry) }
+        var entry = entry
+        if let older = feeds.waiting[entry.user] {
+            entry.skipped += older.skipped + 1
+            loop.state.counters.messagesCoalesced.increase()
+        }
+        feeds.waiting[entry.user] = entry
+    }
+
+    func userChanged(_ hint: Hint) {
+        guard !feeds.patterns.isEmpty else { return }
+        if canSendMessages, feeds.waitingHints.isEmpty { return publish(hint) }
+        if let older = feeds.waitingHints[hint.user] {
+            var hint = hint
+            hint.skipped += older.skipped + 1
+            feeds.waitingHints[hint.user] = hint
+            loop.state.counters.messagesCoalesced.increase()
+        } else if feeds.waitingHints.count < loop.state.configuration.limits.hintsMax {
+            feeds.waitingHints[hint.user] = hint
+        } else {
+            missed(1)
+        }
+    }
+
+    /// Hints that nobody kept: the next one says so.
+    func missed(_ count: Int) {
+        guard count > 0 else { return }
+        feeds.missedHints += count
+        loop.state.counters.hintsDropped.increase(by: count)
+    }
+
+    private var canSendMessages: Bool { hasRoomForMessages && headTicket >= feeds.barrier }
+
+    /// Sends messages that had to wait, as long as there is room.
+    func sendWaitingMessages() {
+        guard !feeds.waiting.isEmpty || !feeds.waitingHints.isEmpty else { return }
+        while canSendMessages, let (user, entry) = feeds.waiting.first {
+            feeds.waiting[user] = nil
+            publish(entry)
+        }
+        while canSendMessages, let (user, hint) = feeds.waitingHints.first {
+            feeds.waitingHints[user] = nil
+            publish(hint)
+        }
+    }
+
+    private func publish(_ entry: FeedEntry) {
+        loop.state.counters.messagesSent.increase()
+        observeFreshness(entry.recommendation.asOf)
+        send {
+            $0.push(3)
+            $0.bulk("message")
+            $0.bulk(FeedReader.channel(entry.user))
+            $0.bulk(FeedText.message(entry))
+        }
+    }
+
+    private func publish(_ hint: Hint) {
+        let channel = FeedReader.channel(hint.user)
+        let text = FeedText.message(hint, missed: feeds.missedHints)
+        for pattern in feeds.patterns where Glob.matches(pattern, channel) {
+            feeds.missedHints = 0
+            loop.state.counters.messagesSent.increase()
+            send {
+                $0.push(4)
+                $0.bulk("pmessage")
+                $0.bulk(pattern)
+                $0.bulk(channel)
+                $0.bulk(text)
+            }
+        }
+    }
+
+    private func send(_ body: (inout ReplyWriter) -> Void) {
+        loop.writer.version = version
+        loop.writer.removeAll()
+        body(&loop.writer)
+        write(message: loop.writer.bytes)
+    }
+
+    private func observeFreshness(_ asOf: AsOf) {
+        guard asOf.userTime > 0 else { return }
+        let age = Double(loop.state.clock.wallMilliseconds - asOf.userTime) / 1_000
+        loop.state.observer.observe(.freshness(seconds: max(0, age)))
+    }
+
+    // MARK: - Blocked XREAD
+
+    func beginBlockedRead(_ read: BlockedRead) {
+        feeds.blocked = read
+        for user in read.users { loop.watch(user, for: id) }
+    }
+
+    func endBlockedRead() {
+        guard let read = feeds.blocked else { return }
+        feeds.blocked = nil
+        for user in read.users { loop.unwatch(user, for: id) }
+    }
+
+    /// The service's answer to an `XREAD`: an answer, or the news that waiting begins.
+    func feedsRead(_ ticket: UInt64, _ result: Result<[FeedEntry], PortError>) {
+        switch result {
+        case .failure(let error):
+            endBlockedRead()
+            let text = ErrorText.of(error)
+            fill(ticket, failure: ErrorText.prefix(error)) { $0.error(text) }
+        case .success(let entries) where !entries.isEmpty: finishRead(ticket, entries)
+        case .success:
+            guard let blocked = feeds.blocked, blocked.ticket == ticket else {
+                return fill(ticket, failure: nil) { $0.nullArray() }
+            }
+            feeds.blocked?.confirmedEmpty = true
+            if !blocked.arrived.isEmpty { finishRead(ticket, blocked.arrived) }
+        }
+    }
+
+    private func wakeBlockedRead(_ entry: FeedEntry) {
+        guard let blocked = feeds.blocked, let after = blocked.after[entry.user],
+            after.map({ $0.epoch != entry.id.epoch || $0 < entry.id }) ?? true
+        else { return }
+        if blocked.confirmedEmpty {
+            finishRead(blocked.ticket, [entry])
+        } else {
+            feeds.blocked?.arrived.removeAll { $0.user == entry.user }
+            feeds.blocked?.arrived.append(entry)
+        }
+    }
+
+    private func finishRead(_ ticket: UInt64, _ entries: [FeedEntry]) {
+        endBlockedRead()
+        if let newest = entries.last { observeFreshness(newest.recommendation.asOf) }
+        fill(ticket, failure: nil) { FeedText.write(entries, to: &$0) }
+    }
+}
+
+/// How entries and hints look on the wire.
+enum FeedText {
+    /// As Redis shows streams: a map from name to entries (pairs in RESP2), an entry being its id and its fields.
+    static func write(_ entries: [FeedEntry], to writer: inout ReplyWriter) {
+        var users: [UserID] = []
+        var byUser: [UserID: [FeedEntry]] = [:]
+        for entry in entries {
+            if byUser[entry.user] == nil { users.append(entry.user) }
+            byUser[entry.user, default: []].append(entry)
+        }
+        if writer.version == .resp3 { writer.map(users.count) } else { writer.array(users.count) }
+        for user in users {
+            if writer.version == .resp2 { writer.array(2) }
+            writer.bulk(FeedReader.channel(user))
+            let list = byUser[user] ?? []
+            writer.array(list.count)
+            for entry in list {
+                writer.array(2)
+                writer.bulk(entry.id.description)
+                writeFields(entry, to: &writer)
+            }
+        }
+    }
+
+    private static func writeFields(_ entry: FeedEntry, to writer: inout ReplyWriter) {
+        let asOf = entry.recommendation.asOf
+        let fields: [(String, String)] = [
+            ("items", JSONText.array(entry.recommendation.items.map(\.id.text))),
+            ("rung", entry.recommendation.rung), ("partition", String(asOf.partition)),
+            ("offset", String(asOf.nextOffset)), ("user_time", String(asOf.userTime)),
+            ("age_ms", String(asOf.ageMilliseconds)), ("skipped", String(entry.skipped)),
+        ]
+        writer.array(fields.count * 2)
+        for (name, value) in fields {
+            writer.bulk(name)
+            writer.bulk(value)
+        }
+    }
+
+    static func message(_ entry: FeedEntry) -> String {
+        let asOf = entry.recommendation.asOf
+        let items = JSONText.array(entry.recommendation.items.map(\.id.text))
+        return "{\"id\":\"\(entry.id)\",\"items\":\(items),"
+            + "\"rung\":\(JSONText.string(entry.recommendation.rung)),"
+            + "\"partition\":\(asOf.partition),\"offset\":\(asOf.nextOffset),"
+            + "\"age_ms\":\(asOf.ageMilliseconds),\"skipped\":\(entry.skipped)}"
+    }
+
+    static func message(_ hint: Hint, missed: Int) -> String {
+        "{\"partition\":\(hint.asOf.partition),\"offset\":\(hint.asOf.nextOffset),"
+            + "\"skipped\":\(hint.skipped + missed)}"
+    }
+}
+
+/// The two pieces of JSON that messages need.
+enum JSONText {
+    static func array(_ texts: [String]) -> String {
+        "[" + texts.map(string).joined(separator: ",") + "]"
+    }
+
+    static func string(_ text: String) -> String {
+        var out = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": out += "\\\""
+            case "\\": out += "\\\\"
+            case _ where scalar.value < 0x20:
+                let digits = String(scalar.value, radix: 16)
+                out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        return out + "\""
+    }
+}
+
+/// Patterns as Redis matches them: `*`, `?`, `[abc]`, `[a-z]`, `[^x]`, backslash.
+enum Glob {
+    static func matches(_ pattern: String, _ text: String) -> Bool {
+        matches(Array(pattern.utf8), Array(text.utf8))
+    }
+
+    /// One star is remembered at a time, so that the cost is at most the product of the lengths.
+    private static func matches(_ pattern: [UInt8], _ text: [UInt8]) -> Bool {
+        var at = 0
+        var index = 0
+        var star: (pattern: Int, text: Int)?
+        while index < text.count {
+            if at < pattern.count, pattern[at] == UInt8(ascii: "*") {
+                star = (at, index)
+                at += 1
+            } else if let next = one(pattern, at, text[index]) {
+                at = next
+                index += 1
+            } else if let back = star {
+                star = (back.pattern, back.text + 1)
+                at = back.pattern + 1
+                index = back.text + 1
+            } else {
+                return false
+            }
+        }
+        return pattern[at...].allSatisfy { $0 == UInt8(ascii: "*") }
+    }
+
+    /// Where the pattern goes on when its element at `at` takes `byte`; nil when it does not.
+    private static func one(_ pattern: [UInt8], _ at: Int, _ byte: UInt8) -> Int? {
+        guard at < pattern.count else { return nil }
+        switch pattern[at] {
+        case UInt8(ascii: "?"): return at + 1
+        case UInt8(ascii: "["): return set(pattern, at + 1, byte)
+        case UInt8(ascii: "\\") where at + 1 < pattern.count:
+            return pattern[at + 1] == byte ? at + 2 : nil
+        default: return pattern[at] == byte ? at + 1 : nil
+        }
+    }
+
+    private static func set(_ pattern: [UInt8], _ start: Int, _ byte: UInt8) -> Int? {
+        var at = start
+        let negated = at < pattern.count && pattern[at] == UInt8(ascii: "^")
+        if negated { at += 1 }
+        var found = false
+        while at < pattern.count, pattern[at] != UInt8(ascii: "]") {
+            if pattern[at] == UInt8(ascii: "\\"), at + 1 < pattern.count { at += 1 }
+            if at + 2 < pattern.count, pattern[at + 1] == UInt8(ascii: "-") {
+                let bounds = [pattern[at], pattern[at + 2]].sorted()
+                if (bounds[0]...bounds[1]).contains(byte) { found = true }
+                at += 3
+            } else {
+                if pattern[at] == byte { found = true }
+                at += 1
+            }
+        }
+        return found != negated ? min(at + 1, pattern.count) : nil
+    }
+}

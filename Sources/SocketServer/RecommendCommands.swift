@@ -1,0 +1,376 @@
+// REC.GET, REC.SIMILAR, REC.EXPLAIN: arguments to requests, lists to replies.
+
+import Interactions
+import Ports
+import WireProtocol
+
+/// `RecommendationService.Reply`, which cannot be named through the protocol.
+typealias ServiceReply<Value> = @Sendable (Result<Value, PortError>) -> Void
+
+/// What a list is shown with.
+struct ListForm: Sendable {
+    var scores = false
+    var sources = false
+    var asOf = false
+}
+
+/// Why arguments cannot be a request: the text of the error reply.
+struct ArgumentError: Error {
+    let text: String
+
+    init(_ text: String) { self.text = text }
+    static let syntax = ArgumentError("ERR syntax error")
+    static let notInteger = ArgumentError("ERR value is not an integer or out of range")
+    static let notFloat = ArgumentError("ERR value is not a valid float")
+}
+
+extension Connection {
+    /// Runs `body`; what it throws becomes the reply.
+    func answering(_ body: () throws(ArgumentError) -> Void) {
+        do { try body() } catch { reply(error: error.text) }
+    }
+
+    func recommend(_ request: Request) {
+        if replyFromCache(request) { return }
+        answering { () throws(ArgumentError) in
+            var reader = ArgumentReader(request)
+            let (query, form) = try reader.recommendRequest(times: loop.state.configuration.times)
+            let milliseconds =
+                query.deadlineMilliseconds
+                ?? loop.state.configuration.times.readDeadlineMilliseconds
+            let ticket = open(
+                commandOf(request), frame: request.withFrame { Array(span: $0) },
+                milliseconds: milliseconds)
+            let cacheable = !form.asOf
+            loop.state.service.recommend(query) { [inbox = loop.inbox, id] result in
+                var delivery = Delivery(
+                    connection: id, ticket: ticket,
+                    body: .encode { ListText.write(result, form, to: &$0) })
+                switch result {
+                case .success(let list):
+                    delivery.rung = list.rung
+                    if cacheable { delivery.cacheTag = (query.user, list.version) }
+                case .failure(let error): delivery.failure = ErrorText.prefix(error)
+                }
+                inbox.deliver(delivery)
+            }
+        }
+    }
+
+    /// Answers the same bytes from the cache while that is right; returns whether it did.
+    private func replyFromCache(_ request: Request) -> Bool {
+        guard request.frameLength > 0, loop.state.configuration.limits.cacheBytesMax > 0 else {
+            return false
+        }
+        let entry = request.withFrame { loop.cache.find(ReplyCache.key($0, version), $0) }
+        let staleness = Double(loop.state.configuration.times.cacheStalenessMilliseconds) / 1_000
+        guard let entry, loop.now - entry.storedSeconds < staleness,
+            loop.state.service.version(of: entry.user) == entry.version
+        else {
+            loop.state.counters.cacheMisses.increase()
+            return false
+        }
+        loop.state.counters.cacheHits.increase()
+        reply(encoded: entry.reply)
+        let seconds = max(0, loop.state.clock.monotonicSeconds - loop.now)
+        loop.state.observer.observe(
+            .requestServed(command: "rec.get", rung: entry.rung, seconds: seconds))
+        return true
+    }
+
+    func similar(_ request: Request) {
+        answering { () throws(ArgumentError) in
+            var reader = ArgumentReader(request)
+            let item = try reader.item()
+            let (count, form) = try reader.similarOptions()
+            let reply = later(commandOf(request), request) {
+                (items: [RecommendedItem], writer: inout ReplyWriter) in
+                ListText.write(items, form, to: &writer)
+            }
+            loop.state.service.similar(to: item, count: count, reply: reply)
+        }
+    }
+
+    func explain(_ request: Request) {
+        answering { () throws(ArgumentError) in
+            var reader = ArgumentReader(request)
+            let user = try reader.user()
+            let item = try reader.item()
+            let reply = later(commandOf(request), request) {
+                (explanation: Explanation, writer: inout ReplyWriter) in
+                ListText.write(explanation, of: item, to: &writer)
+            }
+            loop.state.service.explain(user: user, item: item, reply: reply)
+        }
+    }
+
+    /// The command a request was dispatched to.
+    func commandOf(_ request: Request) -> Command {
+        Command.find(request.name) ?? Command.all[0]
+    }
+
+    /// Opens a slot, and makes the closure that fills it with what the service replies.
+    func later<Value: Sendable>(
+        _ command: Command, _ request: Request, milliseconds: Int? = nil,
+        encode: @escaping @Sendable (Value, inout ReplyWriter) -> Void
+    ) -> ServiceReply<Value> {
+        let times = loop.state.configuration.times
+        let standard =
+            command.right > .read ? times.writeDeadlineMilliseconds : times.readDeadlineMilliseconds
+        let ticket = open(
+            command, frame: request.withFrame { Array(span: $0) },
+            milliseconds: milliseconds ?? standard)
+        return { [inbox = loop.inbox, id] result in
+            switch result {
+            case .success(let value):
+                inbox.deliver(
+                    Delivery(
+                        connection: id, ticket: ticket, body: .encode { encode(value, &$0) }))
+            case .failure(let error):
+                let text = ErrorText.of(error)
+                inbox.deliver(
+                    Delivery(
+                        connection: id, ticket: ticket, body: .encode { $0.error(text) },
+                        failure: ErrorText.prefix(error)))
+            }
+        }
+    }
+}
+
+extension Array where Element == UInt8 {
+    init(span: Span<UInt8>) {
+        self.init(capacity: span.count) { output in
+            for index in span.indices { output.append(span[index]) }
+        }
+    }
+}
+
+/// Takes arguments one after the other; every complaint names the thing and the value.
+struct ArgumentReader {
+    let request: Request
+    var next = 1
+
+    init(_ request: Request, from next: Int = 1) {
+        self.request = request
+        self.next = next
+    }
+
+    var isAtEnd: Bool { next >= request.count }
+
+    mutating func take(_ word: StaticString) -> Bool {
+        guard !isAtEnd, request.isWord(next, word) else { return false }
+        next += 1
+        return true
+    }
+
+    mutating func text(_ what: String) throws(ArgumentError) -> String {
+        guard !isAtEnd else { throw .syntax }
+        guard let text = request.text(next) else {
+            throw ArgumentError("ERR \(what) '\(request.shown(next))' is not valid UTF-8")
+        }
+        next += 1
+        return text
+    }
+
+    mutating func integer() throws(ArgumentError) -> Int {
+        guard !isAtEnd else { throw .syntax }
+        guard let value = request.integer(next) else { throw .notInteger }
+        next += 1
+        return value
+    }
+
+    mutating func double() throws(ArgumentError) -> Double {
+        guard !isAtEnd else { throw .syntax }
+        guard let value = request.double(next) else { throw .notFloat }
+        next += 1
+        return value
+    }
+
+    mutating func user() throws(ArgumentError) -> UserID {
+        try identifier("user") { UserID($0) }
+    }
+
+    mutating func item() throws(ArgumentError) -> ItemID {
+        try identifier("item") { ItemID($0) }
+    }
+
+    private mutating func identifier<ID>(
+        _ what: String, _ make: (String) -> ID?
+    ) throws(ArgumentError) -> ID {
+        guard !isAtEnd else { throw .syntax }
+        let count = request.arguments[next].count
+        guard count > 0, count <= Identifier.bytesMax else {
+            throw ArgumentError(
+                "ERR \(what) has \(count) bytes: 1 to \(Identifier.bytesMax) are accepted")
+        }
+        guard let id = make(try text(what)) else { throw .syntax }
+        return id
+    }
+
+    mutating func count() throws(ArgumentError) -> Int {
+        let count = try integer()
+        let bounds = RecommendRequest.countBounds
+        guard bounds.contains(count) else {
+            throw ArgumentError(
+                "ERR COUNT \(count) is out of range: "
+                    + "\(bounds.lowerBound) to \(bounds.upperBound)")
+        }
+        return count
+    }
+
+    /// `k item ...`
+    mutating func items(_ option: String) throws(ArgumentError) -> [ItemID] {
+        let count = try integer()
+        guard (1...RecommendRequest.itemsMax).contains(count), count <= request.count - next else {
+            throw ArgumentError(
+                "ERR \(option) \(count) must be the number of items behind it, "
+                    + "1 to \(RecommendRequest.itemsMax)")
+        }
+        var items: [ItemID] = []
+        items.reserveCapacity(count)
+        for _ in 0..<count { items.append(try item()) }
+        return items
+    }
+
+    mutating func recommendRequest(
+        times: SocketTimes
+    ) throws(ArgumentError) -> (RecommendRequest, ListForm) {
+        var query = RecommendRequest(user: try user())
+        var form = ListForm()
+        while !isAtEnd {
+            if take("COUNT") {
+                query.count = try count()
+            } else if take("MODE") {
+                query.mode = try mode()
+            } else if take("SESSION") {
+                query.session = try items("SESSION")
+            } else if take("CANDIDATES") {
+                query.candidates = try items("CANDIDATES")
+            } else if take("EXCLUDE") {
+                query.exclude = try items("EXCLUDE")
+            } else if take("DEADLINE") {
+                query.deadlineMilliseconds = try deadline(times)
+            } else if take("WITHSCORES") {
+                form.scores = true
+            } else if take("WITHSOURCES") {
+                form.sources = true
+            } else if take("ASOF") {
+                form.asOf = true
+            } else if take("FILTER") {
+                throw ArgumentError(
+                    "ERR FILTER is not offered by this version; use CANDIDATES or EXCLUDE")
+            } else {
+                throw .syntax
+            }
+        }
+        return (query, form)
+    }
+
+    private mutating func mode() throws(ArgumentError) -> ServingMode {
+        let name = try text("MODE")
+        guard let mode = ServingMode(rawValue: name.lowercased()) else {
+            let known = ServingMode.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ArgumentError("ERR MODE '\(name)' is unknown; there are \(known)")
+        }
+        return mode
+    }
+
+    private mutating func deadline(_ times: SocketTimes) throws(ArgumentError) -> Int {
+        let milliseconds = try integer()
+        guard (1...times.deadlineMillisecondsMax).contains(milliseconds) else {
+            throw ArgumentError(
+                "ERR DEADLINE \(milliseconds) is out of range: "
+                    + "1 to \(times.deadlineMillisecondsMax) ms")
+        }
+        return milliseconds
+    }
+
+    mutating func similarOptions() throws(ArgumentError) -> (count: Int, form: ListForm) {
+        var found = (count: 20, form: ListForm())
+        while !isAtEnd {
+            if take("COUNT") {
+                found.count = try count()
+            } else if take("WITHSCORES") {
+                found.form.scores = true
+            } else if take("WITHSOURCES") {
+                found.form.sources = true
+            } else {
+                throw .syntax
+            }
+        }
+        return found
+    }
+}
+
+/// How lists and explanations look on the wire.
+enum ListText {
+    static func write(
+        _ result: Result<Recommendation, PortError>, _ form: ListForm,
+        to writer: inout ReplyWriter
+    ) {
+        switch result {
+        case .failure(let error): writer.error(ErrorText.of(error))
+        case .success(let list):
+            if form.asOf {
+                writer.array(2)
+                write(list.asOf, rung: list.rung, to: &writer)
+            }
+            write(list.items, form, to: &writer)
+        }
+    }
+
+    /// Ids alone, or with what was asked: one flat array in RESP2, an array per item in RESP3, as ZRANGE WITHSCORES does.
+    static func write(_ items: [RecommendedItem], _ form: ListForm, to writer: inout ReplyWriter) {
+        let width = 1 + (form.scores ? 1 : 0) + (form.sources ? 1 : 0)
+        let nested = width > 1 && writer.version == .resp3
+        writer.array(nested ? items.count : items.count * width)
+        for item in items {
+            if nested { writer.array(width) }
+            writer.bulk(item.id.text)
+            if form.scores { writer.double(item.score) }
+            if form.sources { writer.bulk(item.source) }
+        }
+    }
+
+    static func write(_ asOf: AsOf, rung: String?, to writer: inout ReplyWriter) {
+        writer.map(rung == nil ? 4 : 5)
+        writer.bulk("partition")
+        writer.integer(Int(asOf.partition))
+        writer.bulk("offset")
+        writer.integer(asOf.nextOffset)
+        writer.bulk("user_time")
+        writer.integer(asOf.userTime)
+        writer.bulk("age_ms")
+        writer.integer(asOf.ageMilliseconds)
+        guard let rung else { return }
+        writer.bulk("rung")
+        writer.bulk(rung)
+    }
+
+    static func write(_ explanation: Explanation, of item: ItemID, to writer: inout ReplyWriter) {
+        writer.map(7)
+        writer.bulk("item")
+        writer.bulk(item.text)
+        writer.bulk("rank")
+        if let rank = explanation.rank { writer.integer(rank) } else { writer.null() }
+        writer.bulk("score")
+        writer.double(explanation.score)
+        writer.bulk("removed_by")
+        if let cause = explanation.removedBy { writer.bulk(cause) } else { writer.null() }
+        writer.bulk("sources")
+        writer.map(explanation.sources.count)
+        for source in explanation.sources {
+            writer.bulk(source.name)
+            writer.double(source.score)
+        }
+        writer.bulk("evidence")
+        writer.array(explanation.evidence.count)
+        for evidence in explanation.evidence {
+            writer.array(2)
+            writer.bulk(evidence.item)
+            writer.double(evidence.contribution)
+        }
+        writer.bulk("asof")
+        write(explanation.asOf, rung: nil, to: &writer)
+    }
+}
