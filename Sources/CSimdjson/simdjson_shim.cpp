@@ -10,17 +10,12 @@
 using simdjson::dom::element;
 using simdjson::dom::element_type;
 
-namespace {
-constexpr int not_an_object = 1000;
-constexpr int too_large = 1001;
-constexpr int out_of_memory = 1002;
-}  // namespace
-
 struct millrace_json {
     simdjson::dom::parser parser;
     std::vector<char> padded;  // simdjson reads past the end: records are copied here first
     std::vector<std::string> joined;  // arrays of strings, one buffer a field
     size_t bytes_max;
+    const char *message = "no error";
 
     explicit millrace_json(size_t limit) : parser(limit), bytes_max(limit) {}
 };
@@ -63,8 +58,9 @@ static void read_field(millrace_json *owner, size_t slot, element value, millrac
         field.integer = value.get_int64().value_unsafe();
         field.real = static_cast<double>(field.integer);
         return;
-    case element_type::UINT64:  // above INT64_MAX only: no field of ours is that large
-        field.kind = MILLRACE_JSON_DOUBLE;
+    case element_type::UINT64:  // above INT64_MAX only
+        field.kind = MILLRACE_JSON_UINT;
+        field.integer = static_cast<int64_t>(value.get_uint64().value_unsafe());
         field.real = static_cast<double>(value.get_uint64().value_unsafe());
         return;
     case element_type::DOUBLE:
@@ -102,15 +98,30 @@ extern "C" millrace_json *millrace_json_create(size_t bytes_max, size_t depth_ma
 
 extern "C" void millrace_json_destroy(millrace_json *parser) { delete parser; }
 
-extern "C" int millrace_json_object(
+static millrace_json_outcome refuse(
+    millrace_json *parser, millrace_json_outcome outcome, const char *message
+) {
+    parser->message = message;
+    return outcome;
+}
+
+static millrace_json_outcome refuse(millrace_json *parser, simdjson::error_code code) {
+    const char *message = simdjson::error_message(code);
+    switch (code) {
+    case simdjson::UTF8_ERROR: return refuse(parser, MILLRACE_JSON_INVALID_UTF8, message);
+    case simdjson::DEPTH_ERROR: return refuse(parser, MILLRACE_JSON_TOO_DEEP, message);
+    case simdjson::CAPACITY: return refuse(parser, MILLRACE_JSON_TOO_LARGE, message);
+    case simdjson::MEMALLOC: return refuse(parser, MILLRACE_JSON_OUT_OF_MEMORY, message);
+    default: return refuse(parser, MILLRACE_JSON_INVALID, message);
+    }
+}
+
+extern "C" millrace_json_outcome millrace_json_object(
     millrace_json *parser, const void *bytes, size_t count, const millrace_json_name *names,
     size_t names_count, millrace_json_field *fields
 ) {
-    for (size_t i = 0; i < names_count; i += 1) {
-        fields[i] = millrace_json_field{};
-    }
     if (count > parser->bytes_max) {
-        return too_large;
+        return refuse(parser, simdjson::CAPACITY);
     }
     try {
         if (parser->padded.size() < count + simdjson::SIMDJSON_PADDING) {
@@ -126,10 +137,13 @@ extern "C" int millrace_json_object(
         simdjson::dom::element root;
         auto code = parser->parser.parse(parser->padded.data(), count, false).get(root);
         if (code != simdjson::SUCCESS) {
-            return static_cast<int>(code);
+            return refuse(parser, code);
         }
         if (root.get_object().get(object) != simdjson::SUCCESS) {
-            return not_an_object;
+            return refuse(parser, MILLRACE_JSON_NOT_AN_OBJECT, "the document is not an object");
+        }
+        for (size_t i = 0; i < names_count; i += 1) {
+            fields[i] = millrace_json_field{};
         }
         for (auto field : object) {
             for (size_t i = 0; i < names_count; i += 1) {
@@ -139,18 +153,12 @@ extern "C" int millrace_json_object(
                 }
             }
         }
-        return 0;
+        return MILLRACE_JSON_OK;
     } catch (const std::bad_alloc &) {
-        return out_of_memory;
+        return refuse(parser, simdjson::MEMALLOC);
     }
 }
 
-extern "C" const char *millrace_json_message(int code) {
-    switch (code) {
-    case 0: return "no error";
-    case not_an_object: return "the document is not an object";
-    case too_large: return "the document is larger than the limit";
-    case out_of_memory: return "memory ran out";
-    default: return simdjson::error_message(static_cast<simdjson::error_code>(code));
-    }
+extern "C" const char *millrace_json_message(const millrace_json *parser) {
+    return parser->message;
 }

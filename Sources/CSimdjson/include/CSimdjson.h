@@ -17,11 +17,23 @@ typedef enum {
     MILLRACE_JSON_NULL,
     MILLRACE_JSON_BOOL,
     MILLRACE_JSON_INT,
+    MILLRACE_JSON_UINT,
     MILLRACE_JSON_DOUBLE,
     MILLRACE_JSON_STRING,
     MILLRACE_JSON_STRINGS,
     MILLRACE_JSON_OTHER
 } millrace_json_kind;
+
+/// What became of a document.
+typedef enum {
+    MILLRACE_JSON_OK = 0,
+    MILLRACE_JSON_INVALID,
+    MILLRACE_JSON_INVALID_UTF8,
+    MILLRACE_JSON_TOO_DEEP,
+    MILLRACE_JSON_NOT_AN_OBJECT,
+    MILLRACE_JSON_TOO_LARGE,
+    MILLRACE_JSON_OUT_OF_MEMORY
+} millrace_json_outcome;
 
 /// A name to look for, as bytes.
 typedef struct {
@@ -31,7 +43,8 @@ typedef struct {
 
 /// One field found. `text` is owned by the parser until the next parse. For MILLRACE_JSON_STRINGS
 /// (an array of strings) `text` holds the strings one after the other, each followed by a newline
-/// (newlines inside are turned into spaces), and `integer` is their number.
+/// (newlines inside are turned into spaces), and `integer` is their number. MILLRACE_JSON_UINT is an integer above
+/// INT64_MAX; `integer` then holds its bits.
 typedef struct {
     millrace_json_kind kind;
     int64_t integer;
@@ -45,13 +58,13 @@ millrace_json *millrace_json_create(size_t bytes_max, size_t depth_max);
 void millrace_json_destroy(millrace_json *parser);
 
 /// Takes one object apart: `fields[i]` receives the field called `names[i]` (the last of duplicates).
-/// The whole document is validated, UTF-8 included. Returns 0, or a code for `millrace_json_message`.
-int millrace_json_object(
+/// The whole document is validated, UTF-8 included. The fields are valid only after MILLRACE_JSON_OK.
+millrace_json_outcome millrace_json_object(
     millrace_json *parser, const void *bytes, size_t count, const millrace_json_name *names,
     size_t names_count, millrace_json_field *fields);
 
-/// What a code means, in English; a constant.
-const char *millrace_json_message(int code);
+/// What was wrong with the last document, in English; a constant.
+const char *millrace_json_message(const millrace_json *parser);
 
 #ifdef __cplusplus
 }
