@@ -15,6 +15,11 @@ public struct LoggedEvent: Sendable, Hashable {
 public struct LoggedItem: Sendable, Hashable {
     public var record: ItemRecord
     public var time: Milliseconds?
+
+    public init(record: ItemRecord, time: Milliseconds? = nil) {
+        self.record = record
+        self.time = time
+    }
 }
 
 public struct LogLineError: Error, Sendable, Hashable, CustomStringConvertible {
