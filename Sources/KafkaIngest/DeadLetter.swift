@@ -2,7 +2,7 @@
 //
 // Dead letters carry the header names of Kafka Connect, so that tools made for those read ours.
 
-public import Interactions
+import Interactions
 import RecordDecoding
 
 /// The headers of a dead letter.

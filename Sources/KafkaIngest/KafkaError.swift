@@ -1,7 +1,7 @@
 // What librdkafka answered, as a value that says what to do about it.
 
 import CRdKafka
-public import Ports
+import Ports
 
 /// A refusal or failure of the broker or the library.
 public struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {

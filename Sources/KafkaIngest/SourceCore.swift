@@ -19,7 +19,9 @@ actor SourceCore {
     }
 
     nonisolated let lane: Lane
-    nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe lane.asUnownedSerialExecutor()
+    }
 
     let configuration: KafkaConfiguration
     let sink: KafkaSink

@@ -80,6 +80,15 @@ public struct InteractionDecoder: ~Copyable, Sendable {
         }
     }
 
+    /// The same for bytes in arrays.
+    public mutating func decode(
+        key: [UInt8]?, payload: [UInt8]?, recordTime: Milliseconds?, now: Milliseconds
+    ) -> InteractionOutcome {
+        withBytes(key, payload) { key, payload in
+            decode(key: key, payload: payload, recordTime: recordTime, now: now)
+        }
+    }
+
     private func accepted(
         _ recordTime: Milliseconds?, now: Milliseconds
     ) throws(Rejection) -> Milliseconds? {
@@ -190,4 +199,16 @@ func == (bytes: RawSpan, text: String) -> Bool {
 /// The text that the bytes encode, or nil when they are not UTF-8.
 func text(of bytes: RawSpan) -> String? {
     unsafe bytes.withUnsafeBytes { unsafe String(validating: $0, as: UTF8.self) }
+}
+
+/// Lends two optional arrays as bytes.
+func withBytes<Result>(
+    _ first: [UInt8]?, _ second: [UInt8]?, _ body: (RawSpan?, RawSpan?) -> Result
+) -> Result {
+    switch (first, second) {
+    case (nil, nil): body(nil, nil)
+    case (nil, let second?): unsafe body(nil, second.span.bytes)
+    case (let first?, nil): unsafe body(first.span.bytes, nil)
+    case (let first?, let second?): unsafe body(first.span.bytes, second.span.bytes)
+    }
 }

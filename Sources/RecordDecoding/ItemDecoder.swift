@@ -64,6 +64,11 @@ public struct ItemDecoder: ~Copyable, Sendable {
         }
     }
 
+    /// The same for bytes in arrays.
+    public mutating func decode(key: [UInt8]?, payload: [UInt8]?) -> ItemOutcome {
+        withBytes(key, payload) { key, payload in decode(key: key, payload: payload) }
+    }
+
     private mutating func record(key: RawSpan?, payload: RawSpan) throws(Rejection) -> ItemRecord {
         try reader.read(payload)
         let id = try identifier(key: key)

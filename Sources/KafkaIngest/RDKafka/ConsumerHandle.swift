@@ -58,7 +58,7 @@ final class ConsumerHandle: Sendable {
         for position in positions { forward(position.partition) }
         let list = PartitionList(topic: topic, positions)
         if incremental {
-            try check(unsafe rd_kafka_incremental_assign(handle.raw, list.raw), "taking partitions")
+            try unsafe check(rd_kafka_incremental_assign(handle.raw, list.raw), "taking partitions")
         } else {
             try check(unsafe rd_kafka_assign(handle.raw, list.raw), "taking partitions")
         }
@@ -67,8 +67,8 @@ final class ConsumerHandle: Sendable {
     func unassign(_ partitions: [PartitionIndex], incremental: Bool) throws(KafkaError) {
         let list = PartitionList(topic: topic, partitions: partitions)
         if incremental {
-            try check(
-                unsafe rd_kafka_incremental_unassign(handle.raw, list.raw), "giving up partitions")
+            try unsafe check(
+                rd_kafka_incremental_unassign(handle.raw, list.raw), "giving up partitions")
         } else {
             try check(unsafe rd_kafka_assign(handle.raw, nil), "giving up partitions")
         }
@@ -77,7 +77,7 @@ final class ConsumerHandle: Sendable {
     /// Moves assigned partitions; takes effect soon, records read before it are dropped by the library.
     func seek(_ positions: [StartPosition]) throws(KafkaError) {
         let list = PartitionList(topic: topic, positions)
-        try check(unsafe rd_kafka_seek_partitions(handle.raw, list.raw, 0), "moving partitions")
+        try unsafe check(rd_kafka_seek_partitions(handle.raw, list.raw, 0), "moving partitions")
     }
 
     /// Notes what may be committed to the group: advisory, so a failure is of no consequence.

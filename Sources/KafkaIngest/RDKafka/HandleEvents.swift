@@ -81,7 +81,7 @@ private func failed(
     guard let events = unsafe events(opaque) else { return }
     var text = unsafe reason.map { unsafe String(cString: $0) } ?? ""
     if code == RD_KAFKA_RESP_ERR__FATAL.rawValue {
-        let (cause, detail) = withErrorText { buffer, size in
+        let (cause, detail) = unsafe withErrorText { buffer, size in
             unsafe rd_kafka_fatal_error(handle, buffer, size)
         }
         text = "\(detail) (\(KafkaError.Code(cause).name))"

@@ -13,14 +13,9 @@ final class KafkaHandle: @unchecked Sendable {
     private let retained: Unmanaged<HandleEvents>
 
     enum Kind {
-        case producer(delivered: DeliveryCallback)
+        case producer
         case consumer
     }
-
-    typealias DeliveryCallback =
-        @convention(c) (
-            OpaquePointer?, UnsafePointer<rd_kafka_message_t>?, UnsafeMutableRawPointer?
-        ) -> Void
 
     init(
         _ kind: Kind, settings pairs: [(String, String)], observer: any Observer
@@ -28,14 +23,14 @@ final class KafkaHandle: @unchecked Sendable {
         let settings = try KafkaSettings(pairs)
         let events = HandleEvents(observer: observer)
         let retained = unsafe Unmanaged.passRetained(events)
-        let (handle, message) = withErrorText { text, size in
-            settings.withRaw { raw -> (OpaquePointer?, taken: Bool) in
+        let (handle, message) = unsafe withErrorText { text, size in
+            unsafe settings.withRaw { raw -> (OpaquePointer?, taken: Bool) in
                 unsafe HandleEvents.install(in: raw, retained)
                 let type: rd_kafka_type_t
-                switch unsafe kind {
-                case .producer(let delivered):
+                switch kind {
+                case .producer:
                     type = RD_KAFKA_PRODUCER
-                    unsafe rd_kafka_conf_set_dr_msg_cb(raw, delivered)
+                    unsafe rd_kafka_conf_set_dr_msg_cb(raw, reportDelivery)
                 case .consumer:
                     type = RD_KAFKA_CONSUMER
                     unsafe HandleEvents.installRebalance(in: raw)

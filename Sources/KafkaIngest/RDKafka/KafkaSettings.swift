@@ -17,7 +17,7 @@ final class KafkaSettings {
     }
 
     private func set(_ key: String, _ value: String) throws(KafkaError) {
-        let (code, message) = withErrorText { text, size in
+        let (code, message) = unsafe withErrorText { text, size in
             unsafe rd_kafka_conf_set(raw, key, value, text, size)
         }
         guard code != RD_KAFKA_CONF_OK else { return }
@@ -50,7 +50,7 @@ func withErrorText<Result>(
     return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: size) { buffer in
         unsafe buffer.initialize(repeating: 0)
         let result = unsafe body(buffer.baseAddress, size)
-        guard let start = unsafe buffer.baseAddress else { return (result, "") }
+        guard let start = buffer.baseAddress else { return (result, "") }
         return unsafe (result, String(cString: start))
     }
 }

@@ -25,8 +25,7 @@ final class ProducerHandle: Sendable {
     private let reports: KafkaQueue
 
     init(settings: [(String, String)], observer: any Observer) throws(KafkaError) {
-        handle = try KafkaHandle(
-            .producer(delivered: reportDelivery), settings: settings, observer: observer)
+        handle = try KafkaHandle(.producer, settings: settings, observer: observer)
         reports = KafkaQueue(mainOf: handle)
     }
 
@@ -121,7 +120,8 @@ private final class DeliveryBox: Sendable {
     init(_ report: @escaping Delivery) { self.report = report }
 }
 
-private func reportDelivery(
+/// librdkafka's delivery callback: the fate of one record.
+func reportDelivery(
     handle: OpaquePointer?, message: UnsafePointer<rd_kafka_message_t>?,
     opaque: UnsafeMutableRawPointer?
 ) {
