@@ -11,6 +11,8 @@ struct OpenRun<Element> {
     var records = 0
     var bytes = 0
     var letters = 0
+    /// Timestamp of the newest record.
+    var newestTime: Milliseconds = 0
 }
 
 /// A value; knows no Kafka.

@@ -81,6 +81,7 @@ extension SourceCore {
 
     private func open(_ position: StartPosition) {
         deliveries.open(position.partition)
+        cursors[position.partition] = position.offset ?? -1
         gaps[position.partition] = nil
         applied[position.partition] = position.offset
         durable[position.partition] = nil

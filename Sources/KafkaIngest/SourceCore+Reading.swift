@@ -50,10 +50,19 @@ extension SourceCore {
         }
         let partitions = deliveries.closeRuns { run in
             RecordBatch(
-                partition: run.partition, entries: run.elements, nextOffset: run.nextOffset,
-                recordCount: run.records)
+                partition: run.partition, firstOffset: Self.beginning(of: run, &cursors),
+                entries: run.elements, nextOffset: run.nextOffset, recordCount: run.records,
+                newestTime: run.newestTime)
         }
         for partition in partitions { deliver(partition) }
+    }
+
+    /// Where a run begins: the end of the run before.
+    private static func beginning<Element>(
+        of run: OpenRun<Element>, _ cursors: inout [PartitionIndex: Offset]
+    ) -> Offset {
+        defer { cursors[run.partition] = run.nextOffset }
+        return cursors[run.partition] ?? -1
     }
 
     func deliver(_ partition: PartitionIndex) {
@@ -81,6 +90,7 @@ extension SourceCore {
                 deliveries.withRun(partition) { run in
                     run.elements.append(RecordBatch.Entry(offset: offset, entry: entry))
                     run.count(offset: offset, bytes: bytes)
+                    run.newestTime = max(run.newestTime, recordTime ?? 0)
                 }
                 return
             }
@@ -156,8 +166,8 @@ extension SourceCore {
         guard count > 0 else { return 0 }
         let partitions = itemDeliveries.closeRuns { run in
             ItemBatch(
-                partition: run.partition, changes: run.elements, nextOffset: run.nextOffset,
-                recordCount: run.records)
+                partition: run.partition, firstOffset: Self.beginning(of: run, &itemCursors),
+                changes: run.elements, nextOffset: run.nextOffset, recordCount: run.records)
         }
         for partition in partitions { deliverItems(partition) }
         return count

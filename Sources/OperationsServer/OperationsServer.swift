@@ -125,7 +125,8 @@ public final class OperationsServer: Sendable {
             limits.maxHeaderListSize = Self.headerBytesMax
             limits.maxHeaderFieldCount = 64
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.configureHTTPServerPipeline(withDecoderLimitConfiguration: limits)
+            try pipeline.configureHTTPServerPipeline(
+                withEncoderConfiguration: .init(), withDecoderLimitConfiguration: limits)
             try pipeline.addHandler(OperationsHandler(answers, exchangeLimit: exchangeLimit))
         }
     }

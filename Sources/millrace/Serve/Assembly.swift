@@ -11,6 +11,7 @@ import RedisState
 import Settings
 import SocketServer
 import Teachers
+import WireProtocol
 
 struct Assembly {
     let settings: MillraceSettings
@@ -124,7 +125,7 @@ struct Assembly {
         let items = ItemTexts(fields: itemFields, bytesMax: settings.kafka.itemPayloadBytesMax)
         var to = PipelineConfiguration(
             engine: engine, feedEpoch: UInt64(clock.wallMilliseconds),
-            partition: { user, count in partitioner.partition(of: user.text, count: count) },
+            partition: { user, count in partitioner.partition(of: user, count: count) },
             decodeItem: { id, json in items.record(id, json) })
         to.offsetGap = OffsetGapPolicy(rawValue: settings.kafka.offsetGap.rawValue) ?? .halt
         to.usersCachedMax = settings.engine.usersCachedMax

@@ -3,6 +3,7 @@
 import Glibc
 import KafkaIngest
 import Lanes
+import NIOCore
 import NIOPosix
 import OperationsServer
 import Pipeline
@@ -187,8 +188,7 @@ final class Daemon: Sendable {
         }
         pipeline.withLock { $0.take() }?.stop(withinMilliseconds: limit)
         if let sink = sink.withLock({ $0.take() }) {
-            sink.stop { done.signal() }
-            _ = done.wait(milliseconds: limit)
+            sink.close(waitingAtMostMilliseconds: limit)
         }
         if let operations = operations.withLock({ $0.take() }) {
             try? blocking { await operations.stop() }

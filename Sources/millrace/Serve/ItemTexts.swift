@@ -32,9 +32,9 @@ final class ItemTexts: Sendable {
 
     private func decode(_ key: [UInt8]?, _ json: [UInt8]) -> ItemOutcome {
         decoder.withLock { decoder in
-            let payload = json.span.bytes
+            let payload = unsafe json.span.bytes
             guard let key else { return decoder.decode(key: nil, payload: payload) }
-            return decoder.decode(key: key.span.bytes, payload: payload)
+            return unsafe decoder.decode(key: key.span.bytes, payload: payload)
         }
     }
 }

@@ -31,13 +31,3 @@ struct ServeCommand: ParsableCommand {
         throw ExitCode(code)
     }
 }
-
-/// Writes to standard error, unbuffered.
-func writeError(_ text: String) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-        let count = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
-        if count <= 0 { return }
-        bytes = bytes.dropFirst(count)
-    }
-}
