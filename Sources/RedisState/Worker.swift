@@ -76,15 +76,21 @@ struct Worker {
         return queue.isEmpty && connection != nil ? Self.idleProbeMilliseconds : 0
     }
 
-    /// One connection attempt if needed, then one pipeline.
+    /// One pipeline. A connection that served before may have gone with a restart of Redis: then a new one is tried at once.
     private mutating func attempt() {
+        let wasConnected = connection != nil
         do throws(Fault) {
-            let link = try connected()
-            try exchange(over: link)
-            if lastFault != nil { recovered() }
+            try exchange(over: connected())
         } catch {
-            setBack(by: error)
+            guard wasConnected, error.remedy == .reconnect else { return setBack(by: error) }
+            connection = nil
+            do throws(Fault) {
+                try exchange(over: connected())
+            } catch {
+                return setBack(by: error)
+            }
         }
+        if lastFault != nil { recovered() }
     }
 
     private mutating func connected() throws(Fault) -> RedisConnection {

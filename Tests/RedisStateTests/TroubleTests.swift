@@ -129,27 +129,24 @@ import Testing
 
     @Test("while Redis loads its data, reads fail and writes wait")
     func loading() async throws {
-        let server = try await RedisServer(
-            appendOnly: true,
-            configuration: [
-                "aof-use-rdb-preamble no", "loading-process-events-interval-bytes 1024",
-            ])
+        let server = try await RedisServer(appendOnly: true)
         let store = StoreUnderTest(server)
         let claim = try await store.claim()
-        for sequence in 1...200 {
-            _ = try await store.commit(
-                makeCommit(
-                    claim, sequence: Int64(sequence),
-                    writes: [("u\(sequence)", [UInt8](repeating: 9, count: 200))]))
+        // Redis looks at its clients after every 1024 commands of the log; a commit is five of them.
+        let outcomes = Outcomes<CommitOutcome>()
+        for sequence in 1...600 {
+            store.store.commit(
+                makeCommit(claim, sequence: Int64(sequence)), completion: outcomes.add)
         }
-        try await server.command("CONFIG", "SET", "key-load-delay", "20000")
+        #expect(await eventually { outcomes.count == 600 })
+        try await server.command("CONFIG", "SET", "key-load-delay", "1000")
         try await server.command("CONFIG", "REWRITE")
         await server.kill()
         try await server.start(untilLoaded: false)
         #expect(await eventually { store.toldOfWrites("is loading") })
-        #expect(await failure { try await store.load(["u1"]) }?.code == .unavailable)
-        #expect(try await store.commit(makeCommit(claim, sequence: 201)) == .committed)
-        #expect(try await store.claim().sequence == 201)
+        #expect(await failure { try await store.load(["u"]) }?.code == .unavailable)
+        #expect(try await store.commit(makeCommit(claim, sequence: 601)) == .committed)
+        #expect(try await store.claim().sequence == 601)
     }
 
     @Test("a Redis that falls silent: reads time out, commits are repeated after it, each once")
