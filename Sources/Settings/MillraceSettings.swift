@@ -1,7 +1,7 @@
 // Every setting of the daemon as plain values: what the rest of the program sees of the settings file.
 //
-// The defaults written here are the only ones: `SettingKey.all` describes each key, and the annotated file in Config/ is
-// rendered from both. Names carry the key's words; quantities are a `Duration`, or bytes where the name says so.
+// The defaults written here are the only ones: `SettingKey.all` describes each key, and the annotated file in Config/
+// is rendered from both. Names carry the key's words; quantities are a `Duration`, or bytes where the name says so.
 
 public struct MillraceSettings: Sendable, Hashable {
     public var kafka = KafkaSettings()

@@ -1,4 +1,4 @@
-// librdkafka's own properties go through untouched, except those that would break a promise of ours and those that are secrets.
+// librdkafka's own properties go through untouched, except those that would break a promise of ours, and secrets.
 
 import Yams
 
