@@ -1,7 +1,7 @@
 // Metrics, health and a status page over HTTP/1.1, on a Unix socket and, when asked for, on loopback.
 //
-// Knows nothing of the daemon: what it answers comes from closures. There is no login, so nothing but loopback is listened
-// on, and nothing can be changed through it.
+// Knows nothing of the daemon: what it answers comes from closures. There is no login, so nothing but loopback is
+// listened on, and nothing can be changed through it.
 
 public import NIOCore
 import NIOHTTP1
