@@ -45,6 +45,10 @@ final class Connection: ChannelDuplexHandler {
     private(set) var nextDeadline = NIODeadline.distantFuture
 
     var feeds = FeedReader()
+    /// The command being run; nil while it is not known.
+    var current: Command?
+    /// The current request was answered by an error.
+    var failed = false
 
     private var context: ChannelHandlerContext?
     private var parser: RequestParser
@@ -236,17 +240,17 @@ final class Connection: ChannelDuplexHandler {
                 deadline: .distantFuture, reply: Array(encoded[...])))
     }
 
-    /// Opens a slot for a reply that comes later; returns its ticket.
+    /// Opens a slot for the current request, whose reply comes later; returns its ticket.
     func open(
-        _ command: Command, frame: [UInt8] = [], milliseconds: Int?,
-        atDeadline: Slot.AtDeadline = .timeout
+        frame: [UInt8] = [], milliseconds: Int?, atDeadline: Slot.AtDeadline = .timeout
     ) -> UInt64 {
         deferred = true
         let deadline =
             milliseconds.map { NIODeadline.now() + .milliseconds(Int64($0)) } ?? .distantFuture
         slots.append(
             Slot(
-                command: command.index, version: version, frame: frame, startedSeconds: loop.now,
+                command: current?.index ?? 0, version: version, frame: frame,
+                startedSeconds: loop.now,
                 deadline: deadline, atDeadline: atDeadline))
         if deadline < nextDeadline {
             nextDeadline = deadline

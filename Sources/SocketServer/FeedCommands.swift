@@ -20,7 +20,7 @@ extension Connection {
             let ticket: UInt64
             if let milliseconds = query.blockMilliseconds {
                 ticket = open(
-                    commandOf(request), milliseconds: milliseconds == 0 ? nil : milliseconds,
+                    milliseconds: milliseconds == 0 ? nil : milliseconds,
                     atDeadline: .nullArray)
                 beginBlockedRead(
                     BlockedRead(
@@ -31,7 +31,7 @@ extension Connection {
             } else {
                 let standard = loop.state.configuration.times.readDeadlineMilliseconds
                 ticket = open(
-                    commandOf(request), frame: request.withFrame { Array(span: $0) },
+                    frame: request.withFrame { Array(span: $0) },
                     milliseconds: standard)
             }
             loop.state.service.readFeeds(query.cursors, count: query.count) {

@@ -39,7 +39,7 @@ extension Connection {
                 query.deadlineMilliseconds
                 ?? loop.state.configuration.times.readDeadlineMilliseconds
             let ticket = open(
-                commandOf(request), frame: request.withFrame { Array(span: $0) },
+                frame: request.withFrame { Array(span: $0) },
                 milliseconds: milliseconds)
             let cacheable = !form.asOf
             loop.state.service.recommend(query) { [inbox = loop.inbox, id] result in
@@ -83,7 +83,7 @@ extension Connection {
             var reader = ArgumentReader(request)
             let item = try reader.item()
             let (count, form) = try reader.similarOptions()
-            let reply = later(commandOf(request), request) {
+            let reply = later(request) {
                 (items: [RecommendedItem], writer: inout ReplyWriter) in
                 ListText.write(items, form, to: &writer)
             }
@@ -96,7 +96,7 @@ extension Connection {
             var reader = ArgumentReader(request)
             let user = try reader.user()
             let item = try reader.item()
-            let reply = later(commandOf(request), request) {
+            let reply = later(request) {
                 (explanation: Explanation, writer: inout ReplyWriter) in
                 ListText.write(explanation, of: item, to: &writer)
             }
@@ -104,22 +104,16 @@ extension Connection {
         }
     }
 
-    /// The command a request was dispatched to.
-    func commandOf(_ request: Request) -> Command {
-        Command.find(request.name) ?? Command.all[0]
-    }
-
-    /// Opens a slot, and makes the closure that fills it with what the service replies.
+    /// Opens a slot, and makes the closure that fills it with what the service replies. Writes are given more time.
     func later<Value: Sendable>(
-        _ command: Command, _ request: Request, milliseconds: Int? = nil,
-        encode: @escaping @Sendable (Value, inout ReplyWriter) -> Void
+        _ request: Request, encode: @escaping @Sendable (Value, inout ReplyWriter) -> Void
     ) -> ServiceReply<Value> {
         let times = loop.state.configuration.times
         let standard =
-            command.right > .read ? times.writeDeadlineMilliseconds : times.readDeadlineMilliseconds
+            current.map { $0.right > .read } == true
+            ? times.writeDeadlineMilliseconds : times.readDeadlineMilliseconds
         let ticket = open(
-            command, frame: request.withFrame { Array(span: $0) },
-            milliseconds: milliseconds ?? standard)
+            frame: request.withFrame { Array(span: $0) }, milliseconds: standard)
         return { [inbox = loop.inbox, id] result in
             switch result {
             case .success(let value):
