@@ -11,6 +11,7 @@ struct Millrace: ParsableCommand {
         abstract: "A streaming recommender: Kafka in, live personal feeds out.",
         version: version,
         subcommands: [
-            ServeCommand.self, CheckConfigCommand.self, ImportCommand.self, SimulateCommand.self, EvalCommand.self,
+            ServeCommand.self, CheckConfigCommand.self, RecommendCommand.self, WatchCommand.self,
+            ExplainCommand.self, ImportCommand.self, SimulateCommand.self, EvalCommand.self,
         ])
 }
