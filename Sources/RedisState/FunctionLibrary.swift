@@ -153,7 +153,7 @@ enum FunctionLibrary {
         end
 
         redis.register_function{function_name = 'millrace_version', flags = {'no-writes'},
-          callback = function() return 1 end}
+          callback = function() return \#(version) end}
         redis.register_function('millrace_claim', claim)
         redis.register_function('millrace_commit', commit)
         redis.register_function('millrace_commit_items', commit_items)

@@ -163,7 +163,8 @@ struct Worker {
                 fault = error
             }
         }
-        if fault.dropsConnection { connection = nil }
+        // Functions that vanish again at once: the next connection loads them.
+        if fault.dropsConnection || fault.remedy == .loadFunctions { connection = nil }
         lastFault = fault
         counters.retries.add(1, ordering: .relaxed)
         nextAttempt = monotonicSeconds() + Double(backoff.pauseMilliseconds()) / 1_000

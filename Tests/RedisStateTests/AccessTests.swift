@@ -10,7 +10,7 @@ import Testing
     /// Exactly what `RedisSettings` says a user needs.
     private static let rights =
         "+fcall +function|load +ping +select +client|setname +hmget +hget +hgetall +hlen +hset +hdel +hscan"
-        + " +hincrby +exists +xadd +xtrim +xrange +xrevrange +xlen +sadd +smembers +memory|usage"
+        + " +xadd +xtrim +xrange +xrevrange +xlen +sadd +smembers +memory|usage"
         + " +pexpire +persist +del +unlink +time"
 
     private func settings(_ server: RedisServer, password: String) throws -> RedisSettings {

@@ -80,6 +80,29 @@ struct ThroughputTests {
         report("scan of \(count) users: \((clock.now - begin) / .milliseconds(1)) ms")
     }
 
+    @Test("memory stays flat over many loads and commits")
+    func flatMemory() async throws {
+        let server = try await RedisServer()
+        let store = StoreUnderTest(server)
+        let claim = try await store.claim()
+        let names = (0..<50).map { "user-\($0)" }
+        let writes = names.map { ($0, Optional([UInt8](repeating: 1, count: 2_000))) }
+        var sizes: [Int] = []
+        for sequence in 1...20_000 {
+            _ = try await store.commit(
+                makeCommit(claim, sequence: Int64(sequence), writes: writes))
+            _ = try await store.load(names)
+            if sequence.isMultiple(of: 5_000) { sizes.append(try residentPages()) }
+        }
+        report("resident pages after every 5000 rounds of 200 kB: \(sizes)")
+        #expect(sizes[3] < sizes[0] + 500)
+    }
+
+    private func residentPages() throws -> Int {
+        let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
+        return try #require(Int(text.split(separator: " ")[1]))
+    }
+
     private func processSeconds() -> Double {
         var usage = rusage()
         unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
