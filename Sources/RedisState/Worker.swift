@@ -99,6 +99,9 @@ struct Worker {
             settings, name: "\(settings.prefix)-\(kind == .writes ? "writes" : "reads")",
             loadsFunctions: kind == .writes)
         counters.connects.add(1, ordering: .relaxed)
+        // Told before anything is asked of the new connection: another life of Redis may have lost writes.
+        let incarnation = try fresh.runID()
+        board.update { $0.incarnation = incarnation }
         connection = fresh
         return fresh
     }

@@ -188,17 +188,12 @@ public struct RulesSettings: Sendable, Hashable {
 }
 
 public struct PopularitySettings: Sendable, Hashable {
-    public var halfLives = [Duration.seconds(2 * 86_400)]
+    public var halfLives = [Duration.seconds(17 * 3_600)]
 
     public init() {}
 }
 
 public struct CatalogueSettings: Sendable, Hashable {
-    public enum Unlisted: String, Sendable, CaseIterable {
-        case hide, show
-    }
-
-    public var unlisted = Unlisted.hide
     public var itemsMax = 1_000_000
 
     public init() {}
@@ -207,7 +202,7 @@ public struct CatalogueSettings: Sendable, Hashable {
 // MARK: - Out
 
 public struct ServingSettings: Sendable, Hashable {
-    public var defaultCount = 20
+    public var prequential = false
     public var deadline = Duration.seconds(1)
     public var writeDeadline = Duration.seconds(10)
     public var staleness = Duration.seconds(1)

@@ -30,21 +30,18 @@ extension SettingKey {
             """
         ),
         SettingKey(
-            "catalogue.unlisted", \.catalogue.unlisted, .choice,
-            """
-            Items seen in events without a record of their own: hide (counted, not recommended) or
-            show.
-            """
-        ),
-        SettingKey(
             "catalogue.items-max", \.catalogue.itemsMax, .integer(1...100_000_000),
             "Most items; further ones are refused by name and counted."),
     ]
 
     static let output: [SettingKey] = [
         SettingKey(
-            "serving.default-count", \.serving.defaultCount, .integer(1...1_000),
-            "Items in a list when the request does not say."),
+            "serving.prequential", \.serving.prequential, .boolean,
+            """
+            Score every event's item against the list its user would have got, before learning from it;
+            the accuracy is in INFO prequential. Costs one list an event.
+            """
+        ),
         SettingKey(
             "serving.deadline", \.serving.deadline,
             .duration(.milliseconds(1) ... .seconds(60)),

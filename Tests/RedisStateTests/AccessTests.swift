@@ -9,7 +9,7 @@ import Testing
 @Suite struct AccessTests {
     /// Exactly what `RedisSettings` says a user needs.
     private static let rights =
-        "+fcall +function|load +ping +select +client|setname +hmget +hget +hgetall +hlen +hset +hdel +hscan"
+        "+fcall +info +function|load +ping +select +client|setname +hmget +hget +hgetall +hlen +hset +hdel +hscan"
         + " +xadd +xtrim +xrange +xrevrange +xlen +sadd +smembers +memory|usage"
         + " +pexpire +persist +del +unlink +time"
 

@@ -5,8 +5,8 @@ import KafkaIngest
 import OperationsServer
 import Pipeline
 import Ports
-import RecordDecoding
 import Recommender
+import RecordDecoding
 import RedisState
 import Settings
 import SocketServer
@@ -115,9 +115,10 @@ struct Assembly {
                 types: eventTypes, historyMax: settings.engine.historyMax,
                 eventKeysMax: settings.engine.eventIDsMax),
             rules: RuleParameters(
-                recency: recency, prior: settings.rules.prior, backoff: settings.rules.backoff),
+                recency: recency, sourcesMax: settings.rules.sourcesMax,
+                prior: settings.rules.prior, backoff: settings.rules.backoff),
             halfLivesSeconds: settings.popularity.halfLives.map { max(1, $0.components.seconds) },
-            itemsMax: settings.catalogue.itemsMax)
+            itemsMax: settings.catalogue.itemsMax, pairsMax: settings.rules.pairsMax)
     }
 
     func pipeline() -> PipelineConfiguration {
@@ -132,6 +133,9 @@ struct Assembly {
         to.userIdleSecondsMax = settings.redis.userTTL.components.seconds
         to.userBytesMax = Int64(settings.redis.usersBytesMax)
         to.checkpointIntervalMilliseconds = settings.redis.checkpointInterval.wholeMilliseconds
+        to.checkpointEditBytes = settings.redis.checkpointEditBytesMax
+        to.peerIntervalMilliseconds = settings.redis.peerInterval.wholeMilliseconds
+        to.prequential = settings.serving.prequential
         to.feedWatchedMax = settings.feeds.watchedMax
         to.feedEntriesKept = settings.feeds.entriesKept
         to.feedListCount = settings.feeds.listSize
@@ -158,6 +162,9 @@ struct Assembly {
         limits.outputSoftBytesMax = min(limits.outputSoftBytesMax, from.outputBytesMax / 2)
         var times = SocketTimes()
         times.readDeadlineMilliseconds = Int(settings.serving.deadline.wholeMilliseconds)
+        times.writeDeadlineMilliseconds = Int(settings.serving.writeDeadline.wholeMilliseconds)
+        times.slowLogMicroseconds = Int(settings.serving.slowThreshold.wholeMilliseconds) * 1_000
+        limits.cacheBytesMax = settings.serving.cacheBytesMax
         times.cacheStalenessMilliseconds = Int(settings.serving.staleness.wholeMilliseconds)
         let items = ItemTexts(fields: itemFields, bytesMax: settings.kafka.itemPayloadBytesMax)
         return SocketServerConfiguration(
