@@ -129,7 +129,7 @@ extension Connection {
             if let name { $0.bulk(name) } else { $0.null() }
             $0.integer(count)
         }
-        feeds.barrier = nextTicket
+        feeds.barrier = slots.nextTicket
         client.channels = feeds.users.count
         client.patterns = feeds.patterns.count
         recordClient()

@@ -123,7 +123,8 @@ struct CommandTests {
             (["CONFIG", "SET", "maxclients", "1"], "the configuration is a file"),
         ])
     func errors(words: [String], text: String) throws {
-        let client = try ServerFixture.shared().client()
+        let fixture = try ServerFixture()
+        let client = try fixture.client()
         var bytes: [UInt8] = []
         RequestWriter.append(words, to: &bytes)
         client.send(raw: bytes)
@@ -159,21 +160,5 @@ struct CommandTests {
         #expect(try client.ask("SLOWLOG", "LEN") == .integer(0))
         let histogram = try client.ask("LATENCY", "HISTOGRAM", "rec.get")
         #expect(histogram["rec.get"]?["calls"] == .integer(1))
-    }
-}
-
-extension ServerFixture {
-    private final class Shared: Sendable {
-        nonisolated(unsafe) let fixture: ServerFixture?
-        // Unsafe mark because the fixture is not Sendable: only its constant path is used by several tests.
-        init() { unsafe fixture = try? ServerFixture() }
-    }
-
-    private static let only = Shared()
-
-    /// One server for tests that leave nothing behind in it.
-    static func shared() throws -> ServerFixture {
-        guard let fixture = unsafe only.fixture else { throw TestFailure("no shared server") }
-        return fixture
     }
 }

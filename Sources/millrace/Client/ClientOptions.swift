@@ -11,11 +11,7 @@ struct ClientOptions: ParsableArguments {
     @Flag(help: "Print JSON, one object per line.")
     var json = false
 
-    func connect() throws -> SocketClient {
-        do { return try SocketClient(path: socket) } catch {
-            throw ValidationError(error.description)
-        }
-    }
+    func connect() throws -> SocketClient { try SocketClient(path: socket) }
 }
 
 /// One place of a list as the terminal shows it.

@@ -34,11 +34,7 @@ struct ExplainCommand: ParsableCommand {
         var evidence: [Evidence]
     }
 
-    func run() throws {
-        do { try show(client.connect()) } catch let error as SocketClientError {
-            throw ValidationError(error.description)
-        }
-    }
+    func run() throws { try show(client.connect()) }
 
     private func show(_ connection: SocketClient) throws {
         let reply = try connection.ask("REC.EXPLAIN", user, item)

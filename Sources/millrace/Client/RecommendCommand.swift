@@ -26,11 +26,7 @@ struct RecommendCommand: ParsableCommand {
         var title: String?
     }
 
-    func run() throws {
-        do { try show(client.connect()) } catch let error as SocketClientError {
-            throw ValidationError(error.description)
-        }
-    }
+    func run() throws { try show(client.connect()) }
 
     private func show(_ connection: SocketClient) throws {
         let reply = try connection.ask(

@@ -60,11 +60,7 @@ struct WatchCommand: ParsableCommand {
     /// How long one XREAD waits: short enough to notice a daemon that hangs.
     private static let blockMilliseconds = 30_000
 
-    func run() throws {
-        do { try follow(client.connect()) } catch let error as SocketClientError {
-            throw ValidationError(error.description)
-        }
-    }
+    func run() throws { try follow(client.connect()) }
 
     private func follow(_ connection: SocketClient) throws {
         let places = max(1, count)
