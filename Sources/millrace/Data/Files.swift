@@ -96,7 +96,8 @@ final class FileWriter {
         if path == "-" {
             descriptor = 1
         } else {
-            descriptor = unsafe open(path + ".part", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+            descriptor = unsafe open(
+                path + ".part", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         }
         guard descriptor >= 0 else {
             throw CommandFailure("\(path) cannot be written: \(systemReason())")
