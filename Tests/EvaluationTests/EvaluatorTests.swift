@@ -16,7 +16,9 @@ struct EvaluatorTests {
         ])
         let evaluator = Evaluator(
             EvaluatorConfiguration(
-                engine: EngineConfiguration(history: HistoryRules(types: types)), sources: sources,
+                engine: EngineConfiguration(
+                    history: HistoryRules(types: types), rules: RuleParameters(backoff: 0.1)),
+                sources: sources,
                 rankedItems: ranked))
         for item in items {
             evaluator.set(ItemRecord(id: try #require(ItemID(item)), title: item))
@@ -109,7 +111,7 @@ struct EvaluatorTests {
         let orders: [(EvaluationProtocol, Int, [Int])] = [
             (.prequential(warmUp: 0), 9, [0, 0, 0, 1, 1, 1, 2, 2, 2]),
             (.prequential(warmUp: 0.5), 5, [1, 1, 2, 2, 2]),
-            (.timeSplit(train: 0.5), 5, [1, 0, 1, 1, 0]),
+            (.timeSplit(train: 0.5), 5, [1, 1, 2, 1, 1]),
             (.leaveOneOut, 3, [0, 0, 0]),
         ]
         for (order, count, earlier) in orders {

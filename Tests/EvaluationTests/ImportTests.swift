@@ -9,8 +9,9 @@ struct ImportTests {
         _ kind: LineImporter.Kind, _ format: ImportFormat, _ text: String
     ) -> [ImportedLine] {
         var importer = LineImporter(kind, shape: kind == .events ? format.events : format.items)
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        var outcomes = lines.map { importer.take(line: Array($0.utf8)) }
+        // By bytes: to Swift, a carriage return and a line feed are one character.
+        let lines = Array(text.utf8).split(separator: 0x0A, omittingEmptySubsequences: false)
+        var outcomes = lines.map { importer.take(line: Array($0)) }
         outcomes.append(importer.finish())
         return outcomes
     }

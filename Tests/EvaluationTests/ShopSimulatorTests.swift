@@ -22,7 +22,7 @@ struct ShopSimulatorTests {
         #expect(SHA256.digest(Array(text.utf8)) == Self.golden)
     }
 
-    private static let golden = "GOLDEN"
+    private static let golden = "71ee92b88ce361080722d49d9461f17468e1b082ee7784b3c02bb7a48ad17e14"
 
     @Test(
         "time never runs backwards, items exist and are available, both kinds come",
