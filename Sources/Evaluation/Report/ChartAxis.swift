@@ -126,9 +126,11 @@ struct ChartAxis: Sendable {
         var value = (low / chosen).rounded(.up) * chosen
         var ticks: [ChartTick] = []
         while value <= high, ticks.count < 60 {
-            let (_, month, dayOfMonth) = civilDate(daysSince1970: Int((value / day).rounded(.down)))
+            let (year, month, dayOfMonth) = civilDate(
+                daysSince1970: Int((value / day).rounded(.down)))
             var label = "\(dayOfMonth) \(months[month - 1])"
-            if chosen < day {
+            if ticks.isEmpty { label += " \(year)" }
+            if chosen < day, !ticks.isEmpty {
                 let minutes = Int(value.truncatingRemainder(dividingBy: day) / 60_000)
                 let clock = "\(minutes / 60):" + (minutes % 60 < 10 ? "0" : "") + "\(minutes % 60)"
                 label = minutes == 0 ? label : clock

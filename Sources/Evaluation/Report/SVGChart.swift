@@ -19,14 +19,15 @@ public struct SVGChart: Sendable {
     }
 
     public struct Series: Sendable {
-        public var name: String
-        public var points: [Point]
+        public let name: String
+        public let points: [Point]
         /// Draws a dot at each point: for few, measured points.
-        public var hasDots: Bool
+        public let hasDots: Bool
 
+        /// Points that are not finite are left out.
         public init(name: String, points: [Point], hasDots: Bool = false) {
             self.name = name
-            self.points = points
+            self.points = points.filter { $0.x.isFinite && $0.y.isFinite && $0.error.isFinite }
             self.hasDots = hasDots
         }
     }

@@ -145,7 +145,6 @@ struct EvalCommand: ParsableCommand {
             ReportedFact("events learned", grouped(evaluator.learnedCount)),
             ReportedFact("events scored", grouped(evaluator.outcomes.first?.count ?? 0)),
             ReportedFact("events no list could contain", grouped(evaluator.unscorableCount)),
-            ReportedFact("users", grouped(evaluator.userCount)),
             ReportedFact("items ranked", grouped(evaluator.candidateCount)),
             ReportedFact(
                 "rules",
@@ -157,6 +156,9 @@ struct EvalCommand: ParsableCommand {
                 "\(fixed(Double(engine.halfLivesSeconds[0]) / 3_600, 2)) h of event time"),
             ReportedFact("seed", "none: nothing is drawn at random"),
         ]
+        if evaluator.userCount > 0 {
+            facts.insert(ReportedFact("users", grouped(evaluator.userCount)), at: 3)
+        }
         if every > 1 { facts.append(ReportedFact("scored", "every \(every)th event")) }
         var warnings: [String] = []
         if evaluator.contradictionCount > 0 {
