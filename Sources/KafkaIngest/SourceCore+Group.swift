@@ -80,7 +80,7 @@ extension SourceCore {
     }
 
     private func open(_ position: StartPosition) {
-        deliveries.open(position.partition)
+        deliveries.open(position.partition, at: position.offset)
         gaps[position.partition] = nil
         applied[position.partition] = position.offset
         durable[position.partition] = nil

@@ -110,7 +110,7 @@ actor SourceCore {
     func beginItems(_ positions: [StartPosition]) {
         for position in positions {
             itemPositions[position.partition] = position
-            itemDeliveries.open(position.partition)
+            itemDeliveries.open(position.partition, at: position.offset)
         }
         let all = itemPositions.values.sorted { $0.partition < $1.partition }
         attempt { () throws(KafkaError) in try items.assign(all, incremental: false) }
