@@ -29,6 +29,11 @@ struct PartitionDeliveries<Element, Batch> {
 
     func isOpen(_ partition: PartitionIndex) -> Bool { ledgers[partition] != nil }
 
+    /// Where reading goes on; nil is the partition's beginning.
+    func position(of partition: PartitionIndex) -> Offset? {
+        ledgers[partition].flatMap { $0.position < 0 ? nil : $0.position }
+    }
+
     /// Starts a partition's books afresh; nil is the partition's beginning.
     mutating func open(_ partition: PartitionIndex, at offset: Offset?) {
         close(partition)

@@ -32,7 +32,8 @@ private func reason(_ outcome: InteractionOutcome) -> Rejection.Reason? {
     @Test("a full event is decoded field by field")
     func full() throws {
         let outcome = decode(
-            #"{"user":"u1","item":"i/é","type":"purchase","value":4.5,"ts":1767225599000,"id":"e1"}"#)
+            #"{"user":"u1","item":"i/é","type":"purchase","value":4.5,"ts":1767225599000,"id":"e1"}"#
+        )
         let event = try #require(interaction(outcome))
         #expect(event.user.text == "u1")
         #expect(event.item.text == "i/é")

@@ -113,7 +113,7 @@ import Testing
             assignment.begin([position(1, nil)])
                 == [.assign([position(0, 7), position(1, nil)])])
         #expect(assignment.reading == [0, 1])
-        #expect(assignment.begin([position(1, 4)]) == [.seek([position(1, 4)])])
+        #expect(assignment.begin([position(1, 4)]) == [.move([position(1, 4)])])
         #expect(assignment.assigned([]) == [.assign([])])
     }
 

@@ -235,10 +235,13 @@ import Testing
         await member.stop()
     }
 
-    @Test("an offset that the log no longer has is reported, and reading goes on where told")
-    func gap() async throws {
+    @Test(
+        "an offset that the log no longer has is reported, and reading goes on where told",
+        arguments: ["range", "cooperative-sticky"])
+    func gap(strategy: String) async throws {
         let broker = try standardBroker(interactions: 1)
-        let configuration = configuration(broker)
+        var configuration = configuration(broker)
+        configuration.settings["partition.assignment.strategy"] = strategy
         // The broker keeps about 5 MiB a partition: the beginning is gone.
         let padding = #","x":"\#(String(repeating: "y", count: 4_000))""#
         let records = (0..<3_000).map { index in
