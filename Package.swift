@@ -79,7 +79,7 @@ let package = Package(
             dependencies: [
                 "Interactions", "RecordDecoding", "Teachers", "Recommender", "Evaluation", "Ports",
                 "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState", "SocketServer",
-                "Telemetry", "OperationsServer", "Settings", argumentParser, log, nioCore, nioPosix,
+                "Telemetry", "OperationsServer", "CShims", "Settings", argumentParser, log, nioCore, nioPosix,
             ],
             swiftSettings: strict),
 

@@ -14,8 +14,8 @@ struct Assignment {
         case assign([StartPosition])
         /// Give these up; answers the rebalance.
         case unassign([PartitionIndex])
-        /// Move partitions that are being read.
-        case seek([StartPosition])
+        /// Go on reading these elsewhere.
+        case move([StartPosition])
     }
 
     /// Given by the group; the offset is known once `begin` was called.
@@ -44,7 +44,7 @@ struct Assignment {
                 moved.append(position)
             }
         }
-        return (moved.isEmpty ? [] : [.seek(moved)]) + answerIfComplete()
+        return (moved.isEmpty ? [] : [.move(moved)]) + answerIfComplete()
     }
 
     /// `deadline` is when the wait for `release` ends, in monotonic seconds.

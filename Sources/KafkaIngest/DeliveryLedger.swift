@@ -20,8 +20,12 @@ struct DeliveryLedger<Batch> {
     private var entries: [Entry] = []
     /// Entries before this index are delivered.
     private var delivered = 0
+    /// Where the next run begins: -1 is the partition's beginning.
+    private(set) var position: Offset
     private(set) var records = 0
     private(set) var bytes = 0
+
+    init(position: Offset) { self.position = position }
 
     mutating func append(
         id: Int, _ batch: Batch, nextOffset: Offset, records: Int, bytes: Int, letters: Int
@@ -30,6 +34,7 @@ struct DeliveryLedger<Batch> {
             Entry(
                 id: id, batch: batch, nextOffset: nextOffset, records: records, bytes: bytes,
                 lettersOpen: letters))
+        position = nextOffset
         self.records += records
         self.bytes += bytes
     }

@@ -66,7 +66,8 @@ extension KafkaConfiguration {
         for key in settings.keys.sorted() {
             guard let way = Self.reservedSettings[key] else { continue }
             throw KafkaError(
-                code: .invalidSetting, "the Kafka setting `\(key)` cannot be passed through: \(way)")
+                code: .invalidSetting, "the Kafka setting `\(key)` cannot be passed through: \(way)"
+            )
         }
         return own + settings.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }

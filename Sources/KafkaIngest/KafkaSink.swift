@@ -67,7 +67,14 @@ public final class KafkaSink: RecordSink {
         lane.stop()
     }
 
-    deinit { if !lane.isCurrent { close(waitingAtMostMilliseconds: 0) } }
+    deinit {
+        if lane.isCurrent {
+            open.store(false, ordering: .releasing)
+            lane.finish()
+        } else {
+            close(waitingAtMostMilliseconds: 0)
+        }
+    }
 
     /// Sends one record; `delivery` is called once, on the sink's lane.
     func send(_ record: OutgoingRecord, _ delivery: @escaping Delivery) {

@@ -20,7 +20,7 @@ public final class KafkaSource: RecordSource {
             lane: lane, configuration: configuration, sink: sink, clock: clock, observer: observer)
     }
 
-    deinit { if !lane.isCurrent { lane.stop() } }
+    deinit { lane.isCurrent ? lane.finish() : lane.stop() }
 
     public func start(consumer: any LogConsumer) { core.post { $0.start(consumer) } }
     public func begin(_ positions: [StartPosition]) { core.post { $0.begin(positions) } }

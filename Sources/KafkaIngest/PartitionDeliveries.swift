@@ -8,11 +8,11 @@ struct OpenRun<Element> {
     let partition: PartitionIndex
     var elements: [Element] = []
     var nextOffset: Offset = 0
+    /// The newest record's own timestamp, or 0.
+    var newestTime: Milliseconds = 0
     var records = 0
     var bytes = 0
     var letters = 0
-    /// Timestamp of the newest record.
-    var newestTime: Milliseconds = 0
 }
 
 /// A value; knows no Kafka.
@@ -29,10 +29,15 @@ struct PartitionDeliveries<Element, Batch> {
 
     func isOpen(_ partition: PartitionIndex) -> Bool { ledgers[partition] != nil }
 
-    /// Starts a partition's books afresh.
-    mutating func open(_ partition: PartitionIndex) {
+    /// Where reading goes on; nil is the partition's beginning.
+    func position(of partition: PartitionIndex) -> Offset? {
+        ledgers[partition].flatMap { $0.position < 0 ? nil : $0.position }
+    }
+
+    /// Starts a partition's books afresh; nil is the partition's beginning.
+    mutating func open(_ partition: PartitionIndex, at offset: Offset?) {
         close(partition)
-        ledgers[partition] = DeliveryLedger()
+        ledgers[partition] = DeliveryLedger(position: offset ?? -1)
     }
 
     /// Ends a partition's books; what was outstanding is free.
@@ -60,12 +65,13 @@ struct PartitionDeliveries<Element, Batch> {
         runs.append(run)
     }
 
-    /// Ends the round: its runs become batches. Returns the partitions that got one.
-    mutating func closeRuns(_ batch: (OpenRun<Element>) -> Batch) -> [PartitionIndex] {
-        for run in runs where isOpen(run.partition) {
+    /// Ends the round: its runs become batches, each told where it begins. Returns the partitions that got one.
+    mutating func closeRuns(_ batch: (OpenRun<Element>, Offset) -> Batch) -> [PartitionIndex] {
+        for run in runs {
+            guard let first = ledgers[run.partition]?.position else { continue }
             let early = settledEarly[run.id] ?? 0
             ledgers[run.partition]?.append(
-                id: run.id, batch(run), nextOffset: run.nextOffset, records: run.records,
+                id: run.id, batch(run, first), nextOffset: run.nextOffset, records: run.records,
                 bytes: run.bytes, letters: run.letters - early)
             prefetch.take(records: run.records, bytes: run.bytes)
         }

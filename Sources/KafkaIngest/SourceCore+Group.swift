@@ -73,15 +73,28 @@ extension SourceCore {
             if case .settling = phase { return }
             storeBeforeGivingUp(partitions)
             try group.unassign(partitions, incremental: cooperative)
-        case .seek(let positions):
+        case .move(let positions):
             for position in positions { open(position) }
-            try group.seek(positions)
+            try move(positions, cooperative: cooperative)
         }
     }
 
+    /// The library's seek does nothing for a partition that stopped at a gap, so partitions are taken anew; where the
+    /// protocol knows only whole assignments, the others with them, where they are.
+    private func move(_ positions: [StartPosition], cooperative: Bool) throws(KafkaError) {
+        if cooperative {
+            try group.unassign(positions.map(\.partition), incremental: true)
+            try group.assign(positions, incremental: true)
+            return
+        }
+        let all = assignment.reading.sorted().map { partition in
+            StartPosition(partition: partition, offset: deliveries.position(of: partition))
+        }
+        try group.assign(all, incremental: false)
+    }
+
     private func open(_ position: StartPosition) {
-        deliveries.open(position.partition)
-        cursors[position.partition] = position.offset ?? -1
+        deliveries.open(position.partition, at: position.offset)
         gaps[position.partition] = nil
         applied[position.partition] = position.offset
         durable[position.partition] = nil

@@ -48,21 +48,12 @@ extension SourceCore {
                 handle(message)
             }
         }
-        let partitions = deliveries.closeRuns { run in
+        let partitions = deliveries.closeRuns { run, firstOffset in
             RecordBatch(
-                partition: run.partition, firstOffset: Self.beginning(of: run, &cursors),
-                entries: run.elements, nextOffset: run.nextOffset, recordCount: run.records,
-                newestTime: run.newestTime)
+                partition: run.partition, firstOffset: firstOffset, entries: run.elements,
+                nextOffset: run.nextOffset, recordCount: run.records, newestTime: run.newestTime)
         }
         for partition in partitions { deliver(partition) }
-    }
-
-    /// Where a run begins: the end of the run before.
-    private static func beginning<Element>(
-        of run: OpenRun<Element>, _ cursors: inout [PartitionIndex: Offset]
-    ) -> Offset {
-        defer { cursors[run.partition] = run.nextOffset }
-        return cursors[run.partition] ?? -1
     }
 
     func deliver(_ partition: PartitionIndex) {
@@ -89,8 +80,7 @@ extension SourceCore {
             guard home != partition || notes.contains(.unkeyed) else {
                 deliveries.withRun(partition) { run in
                     run.elements.append(RecordBatch.Entry(offset: offset, entry: entry))
-                    run.count(offset: offset, bytes: bytes)
-                    run.newestTime = max(run.newestTime, recordTime ?? 0)
+                    run.count(offset: offset, bytes: bytes, time: recordTime)
                 }
                 return
             }
@@ -98,7 +88,7 @@ extension SourceCore {
         case .empty: tally.adjusted["empty", default: 0] += 1
         case .rejected(let rejection): letter = rejected(message, rejection)
         }
-        send(letter, of: partition, offset: offset, bytes: bytes)
+        send(letter, of: partition, offset: offset, bytes: bytes, time: recordTime)
     }
 
     private func moved(
@@ -131,11 +121,12 @@ extension SourceCore {
 
     /// Counts the record in its run, and holds the run back until its letter has arrived.
     private func send(
-        _ letter: OutgoingRecord?, of partition: PartitionIndex, offset: Offset, bytes: Int
+        _ letter: OutgoingRecord?, of partition: PartitionIndex, offset: Offset, bytes: Int,
+        time: Milliseconds?
     ) {
         var runID = 0
         deliveries.withRun(partition) { run in
-            run.count(offset: offset, bytes: bytes)
+            run.count(offset: offset, bytes: bytes, time: time)
             if letter != nil { run.letters += 1 }
             runID = run.id
         }
@@ -164,10 +155,10 @@ extension SourceCore {
             if case .trouble(let error) = event { report(error) }
         }
         guard count > 0 else { return 0 }
-        let partitions = itemDeliveries.closeRuns { run in
+        let partitions = itemDeliveries.closeRuns { run, firstOffset in
             ItemBatch(
-                partition: run.partition, firstOffset: Self.beginning(of: run, &itemCursors),
-                changes: run.elements, nextOffset: run.nextOffset, recordCount: run.records)
+                partition: run.partition, firstOffset: firstOffset, changes: run.elements,
+                nextOffset: run.nextOffset, recordCount: run.records)
         }
         for partition in partitions { deliverItems(partition) }
         return count
@@ -208,7 +199,7 @@ extension SourceCore {
         itemDeliveries.withRun(partition) { run in
             if case .change(let change) = outcome { run.elements.append(change) }
             if letter != nil { run.letters += 1 }
-            run.count(offset: offset, bytes: bytes)
+            run.count(offset: offset, bytes: bytes, time: nil)
             runID = run.id
         }
         guard let letter else { return }
@@ -289,8 +280,9 @@ extension SourceCore {
 }
 
 extension OpenRun {
-    mutating func count(offset: Offset, bytes: Int) {
+    mutating func count(offset: Offset, bytes: Int, time: Milliseconds?) {
         nextOffset = offset + 1
+        newestTime = max(newestTime, time ?? 0)
         records += 1
         self.bytes += bytes
     }

@@ -39,9 +39,6 @@ actor SourceCore {
     var deliveries: PartitionDeliveries<RecordBatch.Entry, RecordBatch>
     var itemDeliveries: PartitionDeliveries<ItemChange, ItemBatch>
     var itemPositions: [PartitionIndex: StartPosition] = [:]
-    /// Where the next run of each partition begins; -1 is the partition's beginning.
-    var cursors: [PartitionIndex: Offset] = [:]
-    var itemCursors: [PartitionIndex: Offset] = [:]
     var decoder: InteractionDecoder
     var itemDecoder: ItemDecoder
     var buffer: MessageBuffer
@@ -113,8 +110,7 @@ actor SourceCore {
     func beginItems(_ positions: [StartPosition]) {
         for position in positions {
             itemPositions[position.partition] = position
-            itemCursors[position.partition] = position.offset ?? -1
-            itemDeliveries.open(position.partition)
+            itemDeliveries.open(position.partition, at: position.offset)
         }
         let all = itemPositions.values.sorted { $0.partition < $1.partition }
         attempt { () throws(KafkaError) in try items.assign(all, incremental: false) }

@@ -133,7 +133,8 @@ public struct InteractionDecoder: ~Copyable, Sendable {
             let known = types.all.map(\.name).joined(separator: ", ")
             throw Rejection(
                 .unknownType,
-                "`\(reader.name(Field.type))` is \"\(excerpt(reader.text(Field.type)))\"; configured are \(known)")
+                "`\(reader.name(Field.type))` is \"\(excerpt(reader.text(Field.type)))\"; configured are \(known)"
+            )
         }
         return index
     }
@@ -178,7 +179,8 @@ public struct InteractionDecoder: ~Copyable, Sendable {
     }
 
     private func mismatch(_ key: RawSpan, _ user: UserID) -> Rejection {
-        let shown = text(of: key).map { "\"\(excerpt($0))\"" } ?? "\(key.byteCount) bytes, not UTF-8"
+        let shown =
+            text(of: key).map { "\"\(excerpt($0))\"" } ?? "\(key.byteCount) bytes, not UTF-8"
         return Rejection(
             .keyMismatch,
             "the key is \(shown), `\(reader.name(Field.user))` is \"\(excerpt(user.text))\"")

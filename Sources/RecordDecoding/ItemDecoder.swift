@@ -120,7 +120,8 @@ public struct ItemDecoder: ~Copyable, Sendable {
         let field = Field.categories
         guard !reader.isAbsent(field) else { return [] }
         if reader.kind(field) == MILLRACE_JSON_STRING {
-            return try reader.shortText(field, bytesMax: ItemRecord.titleBytesMax).map { [$0] } ?? []
+            return try reader.shortText(field, bytesMax: ItemRecord.titleBytesMax).map { [$0] }
+                ?? []
         }
         guard reader.kind(field) == MILLRACE_JSON_STRINGS else {
             throw reader.wrongType(field, "an array of strings")

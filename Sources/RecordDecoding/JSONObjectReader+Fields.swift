@@ -45,7 +45,8 @@ extension JSONObjectReader {
         case MILLRACE_JSON_STRING:
             guard let parsed = withText(field, { milliseconds(rfc3339: $0) }) else {
                 throw Rejection(
-                    .invalidTime, "`\(name(field))` is \"\(excerpt(text(field)))\"; \(Self.timeForms)")
+                    .invalidTime,
+                    "`\(name(field))` is \"\(excerpt(text(field)))\"; \(Self.timeForms)")
             }
             value = parsed
         default: throw wrongType(field, Self.timeForms)

@@ -35,7 +35,8 @@ private struct DateReader {
         guard (1...12).contains(month), (1...daysIn(month, of: year)).contains(day), hour < 24,
             minute < 60, second <= 60
         else { return nil }
-        let minutes = Int64(dayNumber(year, month, day)) * 1_440 + Int64(hour * 60 + minute - offset)
+        let minutes =
+            Int64(dayNumber(year, month, day)) * 1_440 + Int64(hour * 60 + minute - offset)
         let minuteOfDay = ((minutes % 1_440) + 1_440) % 1_440
         if second == 60, minuteOfDay != 1_439 { return nil }
         return (minutes * 60 + Int64(second)) * 1_000 + Int64(fraction)

@@ -74,12 +74,6 @@ final class ConsumerHandle: Sendable {
         }
     }
 
-    /// Moves assigned partitions; takes effect soon, records read before it are dropped by the library.
-    func seek(_ positions: [StartPosition]) throws(KafkaError) {
-        let list = PartitionList(topic: topic, positions)
-        try unsafe check(rd_kafka_seek_partitions(handle.raw, list.raw, 0), "moving partitions")
-    }
-
     /// Notes what may be committed to the group: advisory, so a failure is of no consequence.
     func storeOffsets(_ offsets: [StartPosition]) {
         let list = PartitionList(topic: topic, offsets)

@@ -98,7 +98,8 @@ private func rebalanced(
         code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
         || code == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS
     if events.isClosing || !isKnown {
-        let cooperative = unsafe String(cString: rd_kafka_rebalance_protocol(handle)) == "COOPERATIVE"
+        let cooperative =
+            unsafe String(cString: rd_kafka_rebalance_protocol(handle)) == "COOPERATIVE"
         if cooperative, isKnown {
             unsafe rd_kafka_error_destroy(rd_kafka_incremental_unassign(handle, list))
         } else {

@@ -106,7 +106,8 @@ public final class BulkProducer: Sendable {
                 firstTimestamp = first
                 let due = Double(timestamp - first) / 1_000 / factor
                 while meter.elapsedSeconds < due, !isCancelled() {
-                    producer.poll(waitingAtMost: Int32(min(100, (due - meter.elapsedSeconds) * 1_000) + 1))
+                    producer.poll(
+                        waitingAtMost: Int32(min(100, (due - meter.elapsedSeconds) * 1_000) + 1))
                     report(&meter, progress)
                 }
             }

@@ -209,7 +209,8 @@ private struct Revival: ~Copyable {
     /// The key may be what was wrong, so the payload alone decides.
     private mutating func interaction(_ letter: DeadLetter) -> Result<OutgoingRecord, Rejection> {
         let outcome = decoder.decode(
-            key: letter.payload == nil ? letter.key : nil, payload: letter.payload, recordTime: letter.timestamp, now: now)
+            key: letter.payload == nil ? letter.key : nil, payload: letter.payload,
+            recordTime: letter.timestamp, now: now)
         switch outcome {
         case .entry(let entry, let notes):
             var payload = letter.payload

@@ -28,7 +28,8 @@ public final class DevelopmentBroker: @unchecked Sendable {
             let servers = unsafe rd_kafka_mock_cluster_bootstraps(made)
         else {
             throw KafkaError(
-                code: .invalidSetting, "no development broker could be started (\(brokers) brokers)")
+                code: .invalidSetting, "no development broker could be started (\(brokers) brokers)"
+            )
         }
         unsafe cluster = made
         unsafe bootstrapServers = String(cString: servers)
@@ -89,7 +90,9 @@ public func runDevelopmentBroker(
         case ("rtt", 1):
             broker.setRoundTrip(milliseconds: Int(numbers[0]))
             announce("ok")
-        default: announce("unknown command `\(line)`: down <ms> | error <kind> <code> <count> | rtt <ms>")
+        default:
+            announce(
+                "unknown command `\(line)`: down <ms> | error <kind> <code> <count> | rtt <ms>")
         }
     }
 }

@@ -33,9 +33,9 @@ extension DemoCommand {
         let batch = Self.records(&simulator, count: events)
         let progress = ProgressLine("streaming", total: batch.events.count)
         _ = try items.run(batch.items)
-        let done = try producer.run(batch.events, ahead: AheadLimit { offsets.committed() }) {
-            progress.update($0.acknowledged)
-        }
+        let done = try producer.run(
+            batch.events, ahead: AheadLimit { offsets.committed() },
+            progress: { progress.update($0.acknowledged) })
         progress.finish()
         try waitUntil("every event is durable", &signals) {
             try StreamInfo(client).committedOffsets >= done.acknowledged
