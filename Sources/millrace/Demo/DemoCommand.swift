@@ -66,7 +66,7 @@ struct DemoCommand: ParsableCommand {
         let items = try replay.produceItems()
         say("\(grouped(items)) item records produced")
         try waitUntil("the catalogue is there", &signals) {
-            try StreamInfo(client)["items_listed"].flatMap { Int($0) } ?? 0 >= items
+            try StreamInfo(client).items >= items
         }
         let clock = SystemClock()
         let start = clock.monotonicSeconds

@@ -13,7 +13,7 @@ extension DemoCommand {
         var simulator = ShopSimulator(
             ShopConfiguration(
                 seed: 1, users: 2_000, items: 500,
-                startTime: clock.wallMilliseconds - 30 * 86_400_000,
+                startTime: clock.wallMilliseconds - 32 * 86_400_000,
                 eventsPerDay: Double(events) / 30))
         let client = try SocketClient(path: stage.socket)
         let catalogue = simulator.catalogue.map {
