@@ -1,4 +1,5 @@
-// Writes to the log: interactions, tombstones and items from our clients, dead letters and moved records from the source.
+// Writes to the log: interactions, tombstones and items from our clients, dead letters and moved records from the
+// source.
 //
 // One idempotent producer; a lane of its own waits for the broker's acknowledgements.
 
