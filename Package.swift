@@ -79,8 +79,7 @@ let package = Package(
             dependencies: [
                 "Interactions", "RecordDecoding", "Teachers", "Recommender", "Evaluation", "Ports",
                 "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState", "SocketServer",
-                "Telemetry", "OperationsServer", "Settings", "CSystemd", "CShims", argumentParser,
-                log,
+                "Telemetry", "OperationsServer", "Settings", argumentParser, log, nioCore, nioPosix,
             ],
             swiftSettings: strict),
 

@@ -1,7 +1,7 @@
 // Metrics, health and a status page over HTTP/1.1, on a Unix socket and, when asked for, on loopback.
 //
-// Knows nothing of the daemon: what it answers comes from closures. There is no login, so nothing but loopback is listened
-// on, and nothing can be changed through it.
+// Knows nothing of the daemon: what it answers comes from closures. There is no login, so nothing but loopback is
+// listened on, and nothing can be changed through it.
 
 public import NIOCore
 import NIOHTTP1
@@ -125,7 +125,8 @@ public final class OperationsServer: Sendable {
             limits.maxHeaderListSize = Self.headerBytesMax
             limits.maxHeaderFieldCount = 64
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.configureHTTPServerPipeline(withDecoderLimitConfiguration: limits)
+            try pipeline.configureHTTPServerPipeline(
+                withEncoderConfiguration: .init(), withDecoderLimitConfiguration: limits)
             try pipeline.addHandler(OperationsHandler(answers, exchangeLimit: exchangeLimit))
         }
     }

@@ -152,9 +152,7 @@ extension Coordinator {
         }
         let writes = changed.map { write($0, of: &entry) }
         let bytes = edits.finish(nextOffset: entry.nextOffset)
-        do throws(MalformedBytes) { try engine.apply(edits: bytes) } catch {
-            preconditionFailure("our own edits cannot be read: \(error.reason)")
-        }
+        if !configuration.prequential { applyOwn(bytes) }
         entry.sequence += 1
         entry.lastEventAt = now
         applied[partition] = entry.sequence
@@ -186,7 +184,12 @@ extension Coordinator {
         let outcome: FoldOutcome
         switch item {
         case .log(let record):
-            outcome = engine.fold(record.entry, into: &cache[slot].state, edits: &edits)
+            if configuration.prequential {
+                score(record.entry, given: cache[slot].state)
+                outcome = foldAtOnce(record.entry, slot, edits: &edits)
+            } else {
+                outcome = engine.fold(record.entry, into: &cache[slot].state, edits: &edits)
+            }
             if case .forget = record.entry, outcome == .applied { forgottenCount += 1 }
         case .expire(let user, let before):
             guard cache[slot].state.history.last?.seconds ?? .max < before else { return }
@@ -199,6 +202,45 @@ extension Coordinator {
             cache[slot].pins += 1
             changed.append(slot)
         }
+    }
+
+    private func applyOwn(_ edits: [UInt8]) {
+        do throws(MalformedBytes) { try engine.apply(edits: edits) } catch {
+            preconditionFailure("our own edits cannot be read: \(error.reason)")
+        }
+    }
+
+    /// Folds one event and applies its edits at once, so that the next event of the batch is scored by what this one taught.
+    private func foldAtOnce(
+        _ entry: LogEntry, _ slot: UserCache.Slot, edits: inout StatisticsEditsWriter
+    ) -> FoldOutcome {
+        var own = StatisticsEditsWriter()
+        let outcome = engine.fold(entry, into: &cache[slot].state, edits: &own)
+        let bytes = own.finish(nextOffset: nil)
+        applyOwn(bytes)
+        guard !bytes.isEmpty else { return outcome }
+        do throws(MalformedBytes) {
+            var operations = try StatisticsEdits(bytes)
+            while let operation = try operations.next() { edits.append(operation) }
+        } catch {
+            preconditionFailure("our own edits cannot be read: \(error.reason)")
+        }
+        return outcome
+    }
+
+    /// Where the lists that would have been served have the event's item.
+    private func score(_ entry: LogEntry, given state: UserState) {
+        guard case .interaction(let event) = entry else { return }
+        let types = configuration.engine.history.types
+        guard types[event.type].weight > 0,
+            !engine.hidden(state, now: event.time).contains(event.item.key)
+        else { return meter.note(time: event.time, places: nil) }
+        let places = [Rung.cf, .popular].map { rung in
+            engine.recommend(
+                state, count: PrequentialMeter.listCount, rung: rung, now: event.time
+            ).firstIndex { $0.item == event.item.key }
+        }
+        meter.note(time: event.time, places: (rules: places[0], popularity: places[1]))
     }
 
     /// A changed user's new blob, and what it does to the partition's totals.
@@ -324,6 +366,10 @@ extension Coordinator {
         switch result {
         case .success:
             act(.acknowledgeItems(partition, nextOffset: nextOffset, recordCount: recordCount))
+        case .failure(let error) where error.code == .refused:
+            // The store is behind what we had written: its catalogue and its offsets decide.
+            note(.warning, "reading the catalogue again: \(error.reason)")
+            act(.loadCatalogue)
         case .failure(let error): act(.fail("items cannot be written: \(error.reason)"))
         }
     }

@@ -20,9 +20,29 @@ extension Coordinator {
         pollPeers()
         startCheckpointIfDue()
         startSweepIfDue()
+        observeGauges()
         let due = feeds.due(
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
         for user in due { refresh(user) }
+    }
+
+    /// What the status page and the metrics show of the state.
+    private func observeGauges() {
+        guard now - gaugedAt >= 1_000 else { return }
+        gaugedAt = now
+        let users = owned.values.reduce(0) { $0 + $1.userCount }
+        let bytes = owned.values.reduce(0) { $0 + $1.userBytes }
+        let gauges: [(String, Double)] = [
+            ("users", Double(users)), ("user_bytes", Double(bytes)),
+            ("users_cached", Double(cache.count)), ("items", Double(engine.statistics.items.count)),
+            ("items_listed", Double(engine.catalogue.count)),
+            ("item_bytes", Double(engine.catalogue.bytes)),
+            ("rule_pairs", Double(engine.statistics.transitions.pairCount)),
+            ("rule_pairs_refused", Double(engine.statistics.transitions.refusedCount)),
+            ("feeds_watched", Double(feeds.feeds.count)),
+            ("edits_not_checkpointed_bytes", Double(uncheckpointedBytes)),
+        ]
+        for (name, value) in gauges { act(.observe(.gauge(name, value))) }
     }
 
     private func retryLoads() {
@@ -198,6 +218,6 @@ extension Coordinator {
                     InfoLine("feeds_published", "\(feeds.publishedCount)"),
                     InfoLine("feeds_refused", "\(feeds.refusedCount)"),
                 ]),
-        ]
+        ] + (configuration.prequential ? [meter.info] : [])
     }
 }

@@ -219,6 +219,7 @@ extension Coordinator {
                 halfLivesSeconds: configuration.engine.halfLivesSeconds,
                 pairCountMax: configuration.engine.pairsMax))
         versions.raiseAll()
+        act(.loadCatalogue)
         act(.loadCheckpoint(generation))
     }
 

@@ -118,9 +118,11 @@ public final class Coordinator {
     var checkpointedAt: Milliseconds = 0
     var wantsSnapshot = false
     var isCheckpointing = false
+    var gaugedAt: Milliseconds = 0
     // Polls.
     var peersPolledAt: Milliseconds = 0
     var isPollingPeers = false
+    var meter = PrequentialMeter()
     // Counters for INFO.
     var eventCount: UInt64 = 0
     var duplicateCount: UInt64 = 0

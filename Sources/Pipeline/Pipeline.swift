@@ -231,3 +231,12 @@ extension Pipeline: LogConsumer {
 
     public func sourceFailed(_ reason: String) { events.failed(reason) }
 }
+
+extension Pipeline {
+    /// Whether the engine takes a turn within the time: what a watchdog wants to know. Blocks the caller.
+    public func isResponsive(withinMilliseconds limit: Int) -> Bool {
+        let answered = Semaphore()
+        lane.run { answered.signal() }
+        return answered.wait(milliseconds: limit)
+    }
+}

@@ -41,6 +41,9 @@ public struct PipelineConfiguration: Sendable {
     /// Retry of failed reads.
     public var retryIntervalMilliseconds: Milliseconds = 200
 
+    /// Score every event before learning from it.
+    public var prequential = false
+
     public var feedWatchedMax = 10_000
     /// Entries of a feed that a reader may resume from.
     public var feedEntriesKept = 16

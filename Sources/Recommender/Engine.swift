@@ -15,7 +15,7 @@ public struct EngineConfiguration: Sendable {
 
     public init(
         history: HistoryRules, rules: RuleParameters = RuleParameters(),
-        halfLivesSeconds: [Int64] = [172_800], itemsMax: Int = 1_000_000,
+        halfLivesSeconds: [Int64] = [61_200], itemsMax: Int = 1_000_000,
         pairsMax: Int = 50_000_000
     ) {
         self.history = history

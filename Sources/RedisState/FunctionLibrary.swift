@@ -109,15 +109,20 @@ enum FunctionLibrary {
         end
 
         -- Makes a complete checkpoint current, unless it is older in any partition.
-        -- keys: pointer, chunks of the new version. args: version, number of chunks, then field, sequence, ...
+        -- keys: pointer, chunks of the new version. args: version, number of chunks, run id the statistics were
+        -- read under ('' = any: a Redis restarted since may have lost what they contain), then field, sequence, ...
         -- The version before is removed; its key shares the pointer's name and slot, but is only known here.
         local function flip_checkpoint(keys, args)
           local pointer, chunks = keys[1], keys[2]
           local current = redis.call('HGET', pointer, 'version')
           if current == args[1] then return 'CURRENT' end
+          if args[3] ~= '' and not string.find(redis.call('INFO', 'server'), 'run_id:' .. args[3], 1, true) then
+            redis.call('UNLINK', chunks)
+            return 'STALE'
+          end
           if redis.call('HLEN', chunks) ~= tonumber(args[2]) then return 'INCOMPLETE' end
           local sequences = {}
-          for at = 3, #args, 2 do sequences[args[at]] = tonumber(args[at + 1]) end
+          for at = 4, #args, 2 do sequences[args[at]] = tonumber(args[at + 1]) end
           local fields = redis.call('HGETALL', pointer)
           for at = 1, #fields, 2 do
             if string.sub(fields[at], 1, 1) == 'p' then
@@ -132,7 +137,7 @@ enum FunctionLibrary {
           redis.call('PERSIST', chunks)
           redis.call('DEL', pointer)
           redis.call('HSET', pointer, 'version', args[1], 'chunks', args[2])
-          in_runs('HSET', pointer, args, 3, #args)
+          in_runs('HSET', pointer, args, 4, #args)
           if current then redis.call('UNLINK', pointer .. ':' .. current) end
           return 'CURRENT'
         end
@@ -153,7 +158,7 @@ enum FunctionLibrary {
         end
 
         redis.register_function{function_name = 'millrace_version', flags = {'no-writes'},
-          callback = function() return 1 end}
+          callback = function() return \#(version) end}
         redis.register_function('millrace_claim', claim)
         redis.register_function('millrace_commit', commit)
         redis.register_function('millrace_commit_items', commit_items)

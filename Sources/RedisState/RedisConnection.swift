@@ -60,6 +60,19 @@ final class RedisConnection {
         return unsafe Reply(owning: raw)
     }
 
+    /// The server's `run_id`: a new one with every start.
+    func runID() throws(Fault) -> String {
+        var buffer = CommandBuffer()
+        buffer.command("INFO", "server")
+        try append(buffer)
+        let reply = try reply()
+        if let text = reply.errorText { throw Fault.classify(text, at: "INFO") }
+        guard let bytes = try? reply.bytes("INFO") else { return "" }
+        let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+        let prefix = "run_id:"
+        return lines.first { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) } ?? ""
+    }
+
     /// Loads our functions unless the server has them in this version or a newer one.
     func loadFunctionsIfOlder() throws(Fault) {
         var commands = CommandBuffer()

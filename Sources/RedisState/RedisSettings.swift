@@ -3,7 +3,7 @@
 /// What a `RedisStateStore` needs to know; plain values, made by the executable from the configuration.
 ///
 /// An ACL user needs `~<prefix>:*` and
-/// `+fcall +function|load +ping +select +client|setname +hmget +hget +hgetall +hlen +hset +hdel +hscan +hincrby +exists
+/// `+fcall +info +function|load +ping +select +client|setname +hmget +hget +hgetall +hlen +hset +hdel +hscan
 /// +xadd +xtrim +xrange +xrevrange +xlen +sadd +smembers +memory|usage +pexpire +persist +del +unlink +time`.
 public struct RedisSettings: Sendable, Hashable {
     public enum Address: Sendable, Hashable, CustomStringConvertible {

@@ -52,7 +52,7 @@ extension RedisStateStore {
         write(
             Step(
                 encode: { [keys] buffer in
-                    buffer.begin(7 + 2 * sequences.count)
+                    buffer.begin(8 + 2 * sequences.count)
                     buffer.add("FCALL")
                     buffer.add(FunctionLibrary.flip)
                     buffer.add("2")
@@ -60,6 +60,7 @@ extension RedisStateStore {
                     buffer.add(keys.checkpointChunks(version))
                     buffer.add(version)
                     buffer.add(checkpoint.chunks.count)
+                    buffer.add(checkpoint.incarnation)
                     for (partition, sequence) in sequences {
                         buffer.add("p\(partition)")
                         buffer.add(sequence)
@@ -69,6 +70,9 @@ extension RedisStateStore {
                     switch try replies[0].text("flip") {
                     case "CURRENT": trim(sequences, completion: completion)
                     case "OLDER": completion(.success(()))
+                    case "STALE":
+                        throw PortError(
+                            .unavailable, "Redis was restarted since the statistics were read")
                     default:
                         throw PortError(
                             .unavailable, "chunks of the checkpoint were lost: save another one")

@@ -76,15 +76,21 @@ struct Worker {
         return queue.isEmpty && connection != nil ? Self.idleProbeMilliseconds : 0
     }
 
-    /// One connection attempt if needed, then one pipeline.
+    /// One pipeline. A connection that served before may have gone with a restart of Redis: then a new one is tried at once.
     private mutating func attempt() {
+        let wasConnected = connection != nil
         do throws(Fault) {
-            let link = try connected()
-            try exchange(over: link)
-            if lastFault != nil { recovered() }
+            try exchange(over: connected())
         } catch {
-            setBack(by: error)
+            guard wasConnected, error.remedy == .reconnect else { return setBack(by: error) }
+            connection = nil
+            do throws(Fault) {
+                try exchange(over: connected())
+            } catch {
+                return setBack(by: error)
+            }
         }
+        if lastFault != nil { recovered() }
     }
 
     private mutating func connected() throws(Fault) -> RedisConnection {
@@ -93,6 +99,9 @@ struct Worker {
             settings, name: "\(settings.prefix)-\(kind == .writes ? "writes" : "reads")",
             loadsFunctions: kind == .writes)
         counters.connects.add(1, ordering: .relaxed)
+        // Told before anything is asked of the new connection: another life of Redis may have lost writes.
+        let incarnation = try fresh.runID()
+        board.update { $0.incarnation = incarnation }
         connection = fresh
         return fresh
     }
@@ -157,7 +166,8 @@ struct Worker {
                 fault = error
             }
         }
-        if fault.dropsConnection { connection = nil }
+        // Functions that vanish again at once: the next connection loads them.
+        if fault.dropsConnection || fault.remedy == .loadFunctions { connection = nil }
         lastFault = fault
         counters.retries.add(1, ordering: .relaxed)
         nextAttempt = monotonicSeconds() + Double(backoff.pauseMilliseconds()) / 1_000

@@ -63,6 +63,14 @@ extension Codec where Value == Int {
     }
 }
 
+extension Codec where Value == Bool {
+    static let boolean = Codec.scalar("boolean", "true or false", choices: ["true", "false"]) {
+        Bool($0)
+    } render: {
+        "\($0)"
+    }
+}
+
 extension Codec where Value == Double {
     static func number(_ bounds: ClosedRange<Double>) -> Codec {
         .scalar("number", "\(bounds.lowerBound) to \(bounds.upperBound)") { text in

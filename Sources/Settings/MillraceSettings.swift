@@ -1,7 +1,7 @@
 // Every setting of the daemon as plain values: what the rest of the program sees of the settings file.
 //
-// The defaults written here are the only ones: `SettingKey.all` describes each key, and the annotated file in Config/ is
-// rendered from both. Names carry the key's words; quantities are a `Duration`, or bytes where the name says so.
+// The defaults written here are the only ones: `SettingKey.all` describes each key, and the annotated file in Config/
+// is rendered from both. Names carry the key's words; quantities are a `Duration`, or bytes where the name says so.
 
 public struct MillraceSettings: Sendable, Hashable {
     public var kafka = KafkaSettings()
@@ -35,7 +35,7 @@ public struct KafkaSettings: Sendable, Hashable {
     public struct Topics: Sendable, Hashable {
         public var interactions = "interactions"
         public var items = "items"
-        public var deadLetters = "dead-letters"
+        public var deadLetters = "millrace-dead-letters"
 
         public init() {}
     }
@@ -72,11 +72,11 @@ public struct KafkaSettings: Sendable, Hashable {
     public var interactionFields = InteractionFields()
     public var itemFields = ItemFields()
     public var partitioner = Partitioner.murmur2
-    public var batchRecordsMax = 4_096
-    public var batchWindow = Duration.milliseconds(5)
-    public var prefetchRecordsMax = 65_536
-    public var prefetchBytesMax = 64 << 20
-    public var payloadBytesMax = 1 << 20
+    public var batchRecordsMax = 2_000
+    public var batchWindow = Duration.milliseconds(2)
+    public var prefetchRecordsMax = 50_000
+    public var prefetchBytesMax = 32 << 20
+    public var payloadBytesMax = 64 << 10
     public var itemPayloadBytesMax = 1 << 20
     public var futureTolerance = Duration.seconds(300)
     public var offsetGap = OffsetGapPolicy.halt
@@ -139,13 +139,14 @@ public struct RedisSettings: Sendable, Hashable {
     public var password: SecretSource?
     public var database = 0
     public var prefix = "millrace"
-    public var connectTimeout = Duration.seconds(2)
+    public var connectTimeout = Duration.seconds(1)
     public var commandTimeout = Duration.seconds(5)
     /// Zero keeps every user.
     public var userTTL = Duration.zero
     public var usersBytesMax = 4 << 30
     public var checkpointInterval = Duration.seconds(60)
-    public var deltasMax = 65_536
+    public var checkpointEditBytesMax = 16 << 20
+    public var peerInterval = Duration.milliseconds(500)
 
     public init() {}
 }
@@ -164,7 +165,7 @@ public struct HostPort: Sendable, Hashable {
 public struct EngineSettings: Sendable, Hashable {
     public var historyMax = 512
     public var usersCachedMax = 200_000
-    public var eventIDsMax = 32
+    public var eventIDsMax = 16
 
     public init() {}
 }
@@ -180,23 +181,19 @@ public struct RulesSettings: Sendable, Hashable {
     public var decay = 0.8
     public var prior = 20.0
     public var backoff = 1.5
-    public var reach = 10
+    public var sourcesMax = 10
+    public var pairsMax = 50_000_000
 
     public init() {}
 }
 
 public struct PopularitySettings: Sendable, Hashable {
-    public var halfLives = [Duration.seconds(2 * 86_400)]
+    public var halfLives = [Duration.seconds(17 * 3_600)]
 
     public init() {}
 }
 
 public struct CatalogueSettings: Sendable, Hashable {
-    public enum Unlisted: String, Sendable, CaseIterable {
-        case hide, show
-    }
-
-    public var unlisted = Unlisted.hide
     public var itemsMax = 1_000_000
 
     public init() {}
@@ -205,9 +202,12 @@ public struct CatalogueSettings: Sendable, Hashable {
 // MARK: - Out
 
 public struct ServingSettings: Sendable, Hashable {
-    public var defaultCount = 20
-    public var deadline = Duration.milliseconds(100)
+    public var prequential = false
+    public var deadline = Duration.seconds(1)
+    public var writeDeadline = Duration.seconds(10)
     public var staleness = Duration.seconds(1)
+    public var cacheBytesMax = 16 << 20
+    public var slowThreshold = Duration.milliseconds(10)
     public var threads = 1
 
     public init() {}
@@ -218,7 +218,7 @@ public struct FeedSettings: Sendable, Hashable {
     public var entriesKept = 16
     public var listSize = 20
     public var watchTTL = Duration.seconds(300)
-    public var refreshInterval = Duration.seconds(10)
+    public var refreshInterval = Duration.seconds(2)
 
     public init() {}
 }
@@ -254,10 +254,10 @@ public struct SocketSettings: Sendable, Hashable {
     public var access = Levels()
     public var connectionsMax = 1_024
     public var frameBytesMax = 4 << 20
-    public var bulkBytesMax = 1 << 20
+    public var bulkBytesMax = 2 << 20
     public var argumentsMax = 4_096
     public var pipelineMax = 1_024
-    public var outputBytesMax = 8 << 20
+    public var outputBytesMax = 32 << 20
 
     public init() {}
 }

@@ -1,4 +1,4 @@
-// librdkafka's own properties go through untouched, except those that would break a promise of ours and those that are secrets.
+// librdkafka's own properties go through untouched, except those that would break a promise of ours, and secrets.
 
 import Yams
 
@@ -15,12 +15,10 @@ enum PassThrough {
         "enable.auto.commit": "offsets are stored with the state they produced",
         "enable.auto.offset.store": "offsets are stored with the state they produced",
         "auto.commit.enable": "offsets are stored with the state they produced",
-        "auto.commit.interval.ms": "offsets are stored with the state they produced",
         "auto.offset.reset": "set kafka.offset-gap",
         "partitioner": "set kafka.partitioner",
+        "enable.partition.eof": "not used",
         "enable.idempotence": "always on: what we produce must not double",
-        "queued.max.messages.kbytes": "set kafka.prefetch-bytes",
-        "queued.min.messages": "set kafka.prefetch-records",
     ]
 
     /// Properties whose value is a secret: given as `{file: ...}` or `{credential: ...}`.

@@ -1,4 +1,4 @@
-// Secrets come from files or systemd credentials only, because arguments, environments and settings files are read by others.
+// Secrets come from files or systemd credentials only: arguments, environments and settings files are read by others.
 
 import Glibc
 import Yams

@@ -67,7 +67,7 @@ extension SettingKey {
             "Most records read ahead of the last commit; at the limit reading pauses."),
         SettingKey(
             "kafka.prefetch-bytes", \.kafka.prefetchBytesMax, .size(1 << 20...16 << 30),
-            "Most bytes librdkafka fetches ahead."),
+            "The same bound in bytes of payload."),
         SettingKey(
             "kafka.payload-max", \.kafka.payloadBytesMax, .size(256...64 << 20),
             "Longest payload of an interaction; longer ones become dead letters."),
@@ -84,10 +84,10 @@ extension SettingKey {
         SettingKey(
             "kafka.offset-gap", \.kafka.offsetGap, .choice,
             """
-            When the log no longer has the record we would read next (retention passed it): halt
-            stops the daemon; skip goes on at the oldest record left, the events between are lost;
-            rewind reads all that is left again, from which event ids and stored offsets drop what
-            was applied.
+            When the log no longer has the record to be read next (retention passed it): halt stops
+            the daemon for a person to decide; skip goes on with the oldest record there is, what
+            lies between is lost and counted; rewind is for a log that was made anew, and begins at
+            its first record.
             """),
         SettingKey(
             "kafka.release-limit", \.kafka.releaseLimit,
@@ -153,8 +153,12 @@ extension SettingKey {
             """
         ),
         SettingKey(
-            "redis.deltas-max", \.redis.deltasMax, .integer(16...10_000_000),
-            "Changes of statistics kept per partition between checkpoints."),
+            "redis.checkpoint-edits-max", \.redis.checkpointEditBytesMax, .size(64 << 10...4 << 30),
+            "Changes of statistics kept between checkpoints; at the limit one is made early."),
+        SettingKey(
+            "redis.peer-interval", \.redis.peerInterval,
+            .duration(.milliseconds(10) ... .seconds(300)),
+            "How often the statistics of other instances are fetched."),
         SettingKey(
             "engine.history-max", \.engine.historyMax, .integer(1...4_096),
             "Distinct items a user's history holds; an older one is forgotten exactly."),
@@ -162,7 +166,7 @@ extension SettingKey {
             "engine.users-cached-max", \.engine.usersCachedMax, .integer(16...100_000_000),
             "Users held in memory; others are read from Redis when they come."),
         SettingKey(
-            "engine.event-ids-max", \.engine.eventIDsMax, .integer(0...1_024),
+            "engine.event-ids-max", \.engine.eventIDsMax, .integer(0...256),
             "Event ids remembered per user, against events produced twice; 8 bytes each."),
     ]
 

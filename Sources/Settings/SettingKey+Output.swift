@@ -17,20 +17,16 @@ extension SettingKey {
             "rules.backoff", \.rules.backoff, .number(0...100),
             "Share of popularity mixed into the rules."),
         SettingKey(
-            "rules.reach", \.rules.reach, .integer(1...32),
-            "How many positions apart two items of a history still make a rule."),
+            "rules.sources-max", \.rules.sourcesMax, .integer(1...100),
+            "Items of a history that take part, newest first."),
+        SettingKey(
+            "rules.pairs-max", \.rules.pairsMax, .integer(1_000...2_000_000_000),
+            "Item pairs counted; 16 bytes each, further pairs are not counted."),
         SettingKey(
             "popularity.half-lives", \.popularity.halfLives,
             .list(of: .duration(.seconds(60) ... .seconds(3_650 * 86_400)), 1...8),
             """
             After this long a demand counts half; several make several time scales, shortest first.
-            """
-        ),
-        SettingKey(
-            "catalogue.unlisted", \.catalogue.unlisted, .choice,
-            """
-            Items seen in events without a record of their own: hide (counted, not recommended) or
-            show.
             """
         ),
         SettingKey(
@@ -40,22 +36,33 @@ extension SettingKey {
 
     static let output: [SettingKey] = [
         SettingKey(
-            "serving.default-count", \.serving.defaultCount, .integer(1...1_000), effect: .reload,
-            "Items in a list when the request does not say."),
-        SettingKey(
-            "serving.deadline", \.serving.deadline,
-            .duration(.milliseconds(1) ... .seconds(60)), effect: .reload,
+            "serving.prequential", \.serving.prequential, .boolean,
             """
-            When an answer is due if the request does not say; what is late answers from a cheaper
-            source.
+            Score every event's item against the list its user would have got, before learning from it;
+            the accuracy is in INFO prequential. Costs one list an event.
             """
         ),
+        SettingKey(
+            "serving.deadline", \.serving.deadline,
+            .duration(.milliseconds(1) ... .seconds(60)),
+            "When an answer is due if the request does not say; then it is an error."
+        ),
+        SettingKey(
+            "serving.write-deadline", \.serving.writeDeadline,
+            .duration(.milliseconds(10) ... .seconds(60)),
+            "The same for what waits for the broker or for a commit."),
         SettingKey(
             "serving.staleness", \.serving.staleness, .duration(.zero ... .seconds(300)),
             """
             How long an answer may be repeated to a user who did nothing since, while others'
             events move the statistics. A user's own event always changes the very next answer.
             """),
+        SettingKey(
+            "serving.cache-max", \.serving.cacheBytesMax, .size(0...64 << 30),
+            "Answers kept for repetition, for each thread; 0 keeps none."),
+        SettingKey(
+            "serving.slow-threshold", \.serving.slowThreshold, .duration(.zero ... .seconds(60)),
+            "Requests that took at least this long are kept for SLOWLOG."),
         SettingKey(
             "serving.threads", \.serving.threads, .integer(1...64),
             "Threads that read and write the sockets."),
@@ -142,7 +149,7 @@ extension SettingKey {
         ),
         SettingKey(
             "shutdown.drain-limit", \.shutdown.drainLimit,
-            .duration(.milliseconds(100) ... .seconds(300)), effect: .reload,
+            .duration(.milliseconds(100) ... .seconds(300)),
             """
             Longest time from SIGTERM to the end: accepted requests finish, batches in flight are
             committed.

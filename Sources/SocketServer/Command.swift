@@ -160,9 +160,12 @@ struct Command: Sendable {
 extension Connection {
     /// Finds the command and runs it, or says why not.
     func dispatch(_ request: Request) {
+        current = nil
+        failed = false
         guard let command = Command.find(request.name) else {
             return reply(error: unknownCommand(request))
         }
+        current = command
         guard command.accepts(request.count) else {
             return reply(error: "ERR wrong number of arguments for '\(command.name)' command")
         }
@@ -175,7 +178,7 @@ extension Connection {
                     + "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
         }
         command.run(self, request)
-        if !deferred { loop.tallies.count(command.index, seconds: 0, failed: false) }
+        if !deferred { loop.tallies.count(command.index, seconds: 0, failed: failed) }
     }
 
     func refuse(_ name: String, needs: Right) {
@@ -184,7 +187,11 @@ extension Connection {
     }
 
     func reply(error text: String) {
+        failed = true
         loop.state.counters.errorReplies.increase()
+        let prefix = String(text.prefix { $0 != " " })
+        loop.state.observer.observe(
+            .requestFailed(command: current?.name ?? "unknown", prefix: prefix))
         reply { $0.error(text) }
     }
 

@@ -3,32 +3,11 @@
 // Each request that cannot be answered at once gets a slot; a reply leaves when all slots before it have left. Reading stops
 // while slots are used up, output is not being read, or an XREAD blocks: what the client sent waits in its own socket.
 
-import DequeModule
 import Interactions
 import NIOCore
 import Ports
 import Synchronization
 import WireProtocol
-
-/// A request whose reply has not left yet.
-struct Slot {
-    enum AtDeadline {
-        /// The client is told so.
-        case timeout
-        /// The time was the client's own (`BLOCK`): nothing came, which is an answer.
-        case nullArray
-    }
-
-    var command: Int
-    var version: ProtocolVersion
-    /// The request's bytes, for the reply cache and the slow log; empty when neither will ask.
-    var frame: [UInt8]
-    var startedSeconds: Double
-    var deadline: NIODeadline
-    var atDeadline = AtDeadline.timeout
-    /// The encoded reply once it is there.
-    var reply: [UInt8]?
-}
 
 final class Connection: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
@@ -45,14 +24,16 @@ final class Connection: ChannelDuplexHandler {
     private(set) var nextDeadline = NIODeadline.distantFuture
 
     var feeds = FeedReader()
+    /// The command being run; nil while it is not known.
+    var current: Command?
+    /// The current request was answered by an error.
+    var failed = false
 
     private var context: ChannelHandlerContext?
     private var parser: RequestParser
     private var inbound = ByteBuffer()
     private var out = ByteBuffer()
-    private var slots = Deque<Slot>()
-    /// Ticket of the first slot; tickets count up.
-    private(set) var headTicket: UInt64 = 0
+    private(set) var slots = SlotQueue()
     /// After the replies so far have left, close.
     private var ending = false
     private var closed = false
@@ -230,49 +211,38 @@ final class Connection: ChannelDuplexHandler {
             out.writeBytes(encoded)
             return
         }
-        slots.append(
-            Slot(
-                command: -1, version: version, frame: [], startedSeconds: loop.now,
-                deadline: .distantFuture, reply: Array(encoded[...])))
+        let answered = Slot(
+            command: 0, version: version, frame: [], startedSeconds: loop.now,
+            deadline: .distantFuture, reply: Array(encoded[...]))
+        _ = slots.append(answered)
     }
 
-    /// Opens a slot for a reply that comes later; returns its ticket.
+    /// Opens a slot for the current request, whose reply comes later; returns its ticket.
     func open(
-        _ command: Command, frame: [UInt8] = [], milliseconds: Int?,
-        atDeadline: Slot.AtDeadline = .timeout
+        frame: [UInt8] = [], milliseconds: Int?, atDeadline: Slot.AtDeadline = .timeout
     ) -> UInt64 {
         deferred = true
         let deadline =
             milliseconds.map { NIODeadline.now() + .milliseconds(Int64($0)) } ?? .distantFuture
-        slots.append(
+        let ticket = slots.append(
             Slot(
-                command: command.index, version: version, frame: frame, startedSeconds: loop.now,
-                deadline: deadline, atDeadline: atDeadline))
+                command: current?.index ?? 0, version: version, frame: frame,
+                startedSeconds: loop.now, deadline: deadline, atDeadline: atDeadline))
         if deadline < nextDeadline {
             nextDeadline = deadline
             loop.arm(deadline)
         }
-        return nextTicket - 1
-    }
-
-    /// The ticket the next slot will have.
-    var nextTicket: UInt64 { headTicket + UInt64(slots.count) }
-
-    private func slotIndex(_ ticket: UInt64) -> Int? {
-        guard ticket >= headTicket, ticket - headTicket < UInt64(slots.count) else { return nil }
-        let index = Int(ticket - headTicket)
-        return slots[index].reply == nil ? index : nil
+        return ticket
     }
 
     func deliver(_ delivery: Delivery) {
-        guard !closed, let index = slotIndex(delivery.ticket) else {
+        guard !closed, let slot = slots.unanswered(delivery.ticket) else {
             counters.lateReplies.increase()
             return
         }
         switch delivery.body {
         case .feeds(let result): feedsRead(delivery.ticket, result)
         case .encode(let body):
-            let slot = slots[index]
             let encoded = encode(slot.version, body)
             if let tag = delivery.cacheTag, delivery.failure == nil, !slot.frame.isEmpty {
                 loop.cache.insert(
@@ -282,14 +252,21 @@ final class Connection: ChannelDuplexHandler {
                         version: tag.version, storedSeconds: loop.now),
                     ReplyCache.key(slot.frame.span, slot.version))
             }
-            answer(index, encoded, failure: delivery.failure, rung: delivery.rung)
+            finished(slot, failure: delivery.failure, rung: delivery.rung)
+            answer(delivery.ticket, encoded)
         }
     }
 
     /// Answers the request that holds `ticket`, if it is still unanswered.
     func fill(_ ticket: UInt64, failure: String?, _ body: (inout ReplyWriter) -> Void) {
-        guard let index = slotIndex(ticket) else { return }
-        answer(index, encode(slots[index].version, body), failure: failure, rung: "")
+        guard let slot = slots.unanswered(ticket) else { return }
+        finished(slot, failure: failure, rung: "")
+        answer(ticket, encode(slot.version, body))
+    }
+
+    private func answer(_ ticket: UInt64, _ encoded: [UInt8]) {
+        slots.answer(ticket, encoded, to: &out)
+        loop.markDirty(self)
     }
 
     private func encode(
@@ -299,24 +276,6 @@ final class Connection: ChannelDuplexHandler {
         loop.writer.removeAll()
         body(&loop.writer)
         return loop.writer.bytes
-    }
-
-    private func answer(_ index: Int, _ encoded: [UInt8], failure: String?, rung: String) {
-        let slot = slots[index]
-        finished(slot, failure: failure, rung: rung)
-        if index == 0 {
-            out.writeBytes(encoded)
-            slots.removeFirst()
-            headTicket += 1
-            while let reply = slots.first?.reply {
-                out.writeBytes(reply)
-                slots.removeFirst()
-                headTicket += 1
-            }
-        } else {
-            slots[index].reply = Array(encoded[...])
-        }
-        loop.markDirty(self)
     }
 
     private func finished(_ slot: Slot, failure: String?, rung: String) {
@@ -354,24 +313,16 @@ final class Connection: ChannelDuplexHandler {
 
     /// Answers what is due; called by the loop's timer.
     func expire(_ moment: NIODeadline) {
-        var next = NIODeadline.distantFuture
-        var due: [UInt64] = []
-        for (index, slot) in slots.enumerated() where slot.reply == nil {
-            if slot.deadline <= moment {
-                due.append(headTicket + UInt64(index))
-            } else {
-                next = min(next, slot.deadline)
-            }
-        }
-        nextDeadline = next
-        for ticket in due {
-            guard let index = slotIndex(ticket) else { continue }
+        let due = slots.due(moment)
+        nextDeadline = due.next
+        for ticket in due.tickets {
+            guard let slot = slots.unanswered(ticket) else { continue }
             if feeds.blocked?.ticket == ticket { endBlockedRead() }
-            switch slots[index].atDeadline {
+            switch slot.atDeadline {
             case .nullArray: fill(ticket, failure: nil) { $0.nullArray() }
             case .timeout:
                 counters.timeouts.increase()
-                let name = Command.all[slots[index].command].name
+                let name = Command.all[slot.command].name
                 fill(ticket, failure: "TIMEOUT") {
                     $0.error("TIMEOUT '\(name)' was not answered by its deadline; try again")
                 }

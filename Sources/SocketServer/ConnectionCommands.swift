@@ -173,11 +173,15 @@ extension Connection {
         _ request: Request, _ index: Int, what: String = "Client names"
     ) -> String? {
         let bytes = request.bytes(index)
-        guard bytes.count <= Self.nameBytesMax, bytes.allSatisfy({ (0x21...0x7E).contains($0) })
-        else {
+        guard bytes.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             reply(
-                error: "ERR \(what) cannot contain spaces, newlines or special characters, "
-                    + "nor more than \(Self.nameBytesMax) of them.")
+                error: "ERR \(what) cannot contain spaces, newlines or special characters.")
+            return nil
+        }
+        guard bytes.count <= Self.nameBytesMax else {
+            reply(
+                error: "ERR \(what) cannot be longer than \(Self.nameBytesMax) bytes: "
+                    + "this has \(bytes.count)")
             return nil
         }
         return String(decoding: bytes, as: UTF8.self)

@@ -53,7 +53,7 @@ extension Connection {
             let item = try reader.item()
             let statistics = reader.take("WITHSTATS")
             guard reader.isAtEnd else { throw .syntax }
-            let reply = later(commandOf(request), request) {
+            let reply = later(request) {
                 (view: ItemView?, writer: inout ReplyWriter) in
                 DataText.write(view, statistics: statistics, to: &writer)
             }
@@ -65,7 +65,7 @@ extension Connection {
         answering { () throws(ArgumentError) in
             var reader = ArgumentReader(request)
             let user = try reader.user()
-            let reply = later(commandOf(request), request) {
+            let reply = later(request) {
                 (view: UserView?, writer: inout ReplyWriter) in
                 DataText.write(view, of: user, to: &writer)
             }
@@ -90,7 +90,7 @@ extension Connection {
                 else { throw .notInteger }
                 partition = index
             }
-            let reply = later(commandOf(request), request) {
+            let reply = later(request) {
                 (view: DigestView, writer: inout ReplyWriter) in
                 DataText.write(view, to: &writer)
             }
@@ -100,7 +100,7 @@ extension Connection {
 
     /// Where a produced record went: `partition:offset`.
     private func positionLater(_ request: Request) -> ServiceReply<LogPosition> {
-        later(commandOf(request), request) { (position: LogPosition, writer: inout ReplyWriter) in
+        later(request) { (position: LogPosition, writer: inout ReplyWriter) in
             writer.bulk(position.description)
         }
     }

@@ -20,7 +20,7 @@ extension Connection {
             let ticket: UInt64
             if let milliseconds = query.blockMilliseconds {
                 ticket = open(
-                    commandOf(request), milliseconds: milliseconds == 0 ? nil : milliseconds,
+                    milliseconds: milliseconds == 0 ? nil : milliseconds,
                     atDeadline: .nullArray)
                 beginBlockedRead(
                     BlockedRead(
@@ -31,7 +31,7 @@ extension Connection {
             } else {
                 let standard = loop.state.configuration.times.readDeadlineMilliseconds
                 ticket = open(
-                    commandOf(request), frame: request.withFrame { Array(span: $0) },
+                    frame: request.withFrame { Array(span: $0) },
                     milliseconds: standard)
             }
             loop.state.service.readFeeds(query.cursors, count: query.count) {
@@ -129,7 +129,7 @@ extension Connection {
             if let name { $0.bulk(name) } else { $0.null() }
             $0.integer(count)
         }
-        feeds.barrier = nextTicket
+        feeds.barrier = slots.nextTicket
         client.channels = feeds.users.count
         client.patterns = feeds.patterns.count
         recordClient()

@@ -18,7 +18,7 @@ extension Connection {
             return reply { $0.verbatim(InfoText.of(own)) }
         }
         loop.state.service.info(
-            reply: later(commandOf(request), request) {
+            reply: later(request) {
                 (sections: [InfoSection], writer: inout ReplyWriter) in
                 let others = sections.filter {
                     everything || wanted.contains($0.title.lowercased())

@@ -97,7 +97,6 @@ final class LoopInbox: FeedObserver {
                 content.hints[user] = Hint(user: user, asOf: asOf, skipped: 0)
             } else {
                 content.droppedHints += 1
-                counters.hintsDropped.increase()
             }
         }
     }

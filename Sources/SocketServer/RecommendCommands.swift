@@ -14,16 +14,6 @@ struct ListForm: Sendable {
     var asOf = false
 }
 
-/// Why arguments cannot be a request: the text of the error reply.
-struct ArgumentError: Error {
-    let text: String
-
-    init(_ text: String) { self.text = text }
-    static let syntax = ArgumentError("ERR syntax error")
-    static let notInteger = ArgumentError("ERR value is not an integer or out of range")
-    static let notFloat = ArgumentError("ERR value is not a valid float")
-}
-
 extension Connection {
     /// Runs `body`; what it throws becomes the reply.
     func answering(_ body: () throws(ArgumentError) -> Void) {
@@ -39,7 +29,7 @@ extension Connection {
                 query.deadlineMilliseconds
                 ?? loop.state.configuration.times.readDeadlineMilliseconds
             let ticket = open(
-                commandOf(request), frame: request.withFrame { Array(span: $0) },
+                frame: request.withFrame { Array(span: $0) },
                 milliseconds: milliseconds)
             let cacheable = !form.asOf
             loop.state.service.recommend(query) { [inbox = loop.inbox, id] result in
@@ -83,7 +73,7 @@ extension Connection {
             var reader = ArgumentReader(request)
             let item = try reader.item()
             let (count, form) = try reader.similarOptions()
-            let reply = later(commandOf(request), request) {
+            let reply = later(request) {
                 (items: [RecommendedItem], writer: inout ReplyWriter) in
                 ListText.write(items, form, to: &writer)
             }
@@ -96,7 +86,7 @@ extension Connection {
             var reader = ArgumentReader(request)
             let user = try reader.user()
             let item = try reader.item()
-            let reply = later(commandOf(request), request) {
+            let reply = later(request) {
                 (explanation: Explanation, writer: inout ReplyWriter) in
                 ListText.write(explanation, of: item, to: &writer)
             }
@@ -104,22 +94,16 @@ extension Connection {
         }
     }
 
-    /// The command a request was dispatched to.
-    func commandOf(_ request: Request) -> Command {
-        Command.find(request.name) ?? Command.all[0]
-    }
-
-    /// Opens a slot, and makes the closure that fills it with what the service replies.
+    /// Opens a slot, and makes the closure that fills it with what the service replies. Writes are given more time.
     func later<Value: Sendable>(
-        _ command: Command, _ request: Request, milliseconds: Int? = nil,
-        encode: @escaping @Sendable (Value, inout ReplyWriter) -> Void
+        _ request: Request, encode: @escaping @Sendable (Value, inout ReplyWriter) -> Void
     ) -> ServiceReply<Value> {
         let times = loop.state.configuration.times
         let standard =
-            command.right > .read ? times.writeDeadlineMilliseconds : times.readDeadlineMilliseconds
+            current.map { $0.right > .read } == true
+            ? times.writeDeadlineMilliseconds : times.readDeadlineMilliseconds
         let ticket = open(
-            command, frame: request.withFrame { Array(span: $0) },
-            milliseconds: milliseconds ?? standard)
+            frame: request.withFrame { Array(span: $0) }, milliseconds: standard)
         return { [inbox = loop.inbox, id] result in
             switch result {
             case .success(let value):
@@ -142,163 +126,6 @@ extension Array where Element == UInt8 {
         self.init(capacity: span.count) { output in
             for index in span.indices { output.append(span[index]) }
         }
-    }
-}
-
-/// Takes arguments one after the other; every complaint names the thing and the value.
-struct ArgumentReader {
-    let request: Request
-    var next = 1
-
-    init(_ request: Request, from next: Int = 1) {
-        self.request = request
-        self.next = next
-    }
-
-    var isAtEnd: Bool { next >= request.count }
-
-    mutating func take(_ word: StaticString) -> Bool {
-        guard !isAtEnd, request.isWord(next, word) else { return false }
-        next += 1
-        return true
-    }
-
-    mutating func text(_ what: String) throws(ArgumentError) -> String {
-        guard !isAtEnd else { throw .syntax }
-        guard let text = request.text(next) else {
-            throw ArgumentError("ERR \(what) '\(request.shown(next))' is not valid UTF-8")
-        }
-        next += 1
-        return text
-    }
-
-    mutating func integer() throws(ArgumentError) -> Int {
-        guard !isAtEnd else { throw .syntax }
-        guard let value = request.integer(next) else { throw .notInteger }
-        next += 1
-        return value
-    }
-
-    mutating func double() throws(ArgumentError) -> Double {
-        guard !isAtEnd else { throw .syntax }
-        guard let value = request.double(next) else { throw .notFloat }
-        next += 1
-        return value
-    }
-
-    mutating func user() throws(ArgumentError) -> UserID {
-        try identifier("user") { UserID($0) }
-    }
-
-    mutating func item() throws(ArgumentError) -> ItemID {
-        try identifier("item") { ItemID($0) }
-    }
-
-    private mutating func identifier<ID>(
-        _ what: String, _ make: (String) -> ID?
-    ) throws(ArgumentError) -> ID {
-        guard !isAtEnd else { throw .syntax }
-        let count = request.arguments[next].count
-        guard count > 0, count <= Identifier.bytesMax else {
-            throw ArgumentError(
-                "ERR \(what) has \(count) bytes: 1 to \(Identifier.bytesMax) are accepted")
-        }
-        guard let id = make(try text(what)) else { throw .syntax }
-        return id
-    }
-
-    mutating func count() throws(ArgumentError) -> Int {
-        let count = try integer()
-        let bounds = RecommendRequest.countBounds
-        guard bounds.contains(count) else {
-            throw ArgumentError(
-                "ERR COUNT \(count) is out of range: "
-                    + "\(bounds.lowerBound) to \(bounds.upperBound)")
-        }
-        return count
-    }
-
-    /// `k item ...`
-    mutating func items(_ option: String) throws(ArgumentError) -> [ItemID] {
-        let count = try integer()
-        guard (1...RecommendRequest.itemsMax).contains(count), count <= request.count - next else {
-            throw ArgumentError(
-                "ERR \(option) \(count) must be the number of items behind it, "
-                    + "1 to \(RecommendRequest.itemsMax)")
-        }
-        var items: [ItemID] = []
-        items.reserveCapacity(count)
-        for _ in 0..<count { items.append(try item()) }
-        return items
-    }
-
-    mutating func recommendRequest(
-        times: SocketTimes
-    ) throws(ArgumentError) -> (RecommendRequest, ListForm) {
-        var query = RecommendRequest(user: try user())
-        var form = ListForm()
-        while !isAtEnd {
-            if take("COUNT") {
-                query.count = try count()
-            } else if take("MODE") {
-                query.mode = try mode()
-            } else if take("SESSION") {
-                query.session = try items("SESSION")
-            } else if take("CANDIDATES") {
-                query.candidates = try items("CANDIDATES")
-            } else if take("EXCLUDE") {
-                query.exclude = try items("EXCLUDE")
-            } else if take("DEADLINE") {
-                query.deadlineMilliseconds = try deadline(times)
-            } else if take("WITHSCORES") {
-                form.scores = true
-            } else if take("WITHSOURCES") {
-                form.sources = true
-            } else if take("ASOF") {
-                form.asOf = true
-            } else if take("FILTER") {
-                throw ArgumentError(
-                    "ERR FILTER is not offered by this version; use CANDIDATES or EXCLUDE")
-            } else {
-                throw .syntax
-            }
-        }
-        return (query, form)
-    }
-
-    private mutating func mode() throws(ArgumentError) -> ServingMode {
-        let name = try text("MODE")
-        guard let mode = ServingMode(rawValue: name.lowercased()) else {
-            let known = ServingMode.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ArgumentError("ERR MODE '\(name)' is unknown; there are \(known)")
-        }
-        return mode
-    }
-
-    private mutating func deadline(_ times: SocketTimes) throws(ArgumentError) -> Int {
-        let milliseconds = try integer()
-        guard (1...times.deadlineMillisecondsMax).contains(milliseconds) else {
-            throw ArgumentError(
-                "ERR DEADLINE \(milliseconds) is out of range: "
-                    + "1 to \(times.deadlineMillisecondsMax) ms")
-        }
-        return milliseconds
-    }
-
-    mutating func similarOptions() throws(ArgumentError) -> (count: Int, form: ListForm) {
-        var found = (count: 20, form: ListForm())
-        while !isAtEnd {
-            if take("COUNT") {
-                found.count = try count()
-            } else if take("WITHSCORES") {
-                found.form.scores = true
-            } else if take("WITHSOURCES") {
-                found.form.sources = true
-            } else {
-                throw .syntax
-            }
-        }
-        return found
     }
 }
 

@@ -39,9 +39,9 @@ struct IngestFamily: Sendable {
         case .recordsAdjusted(let reason, let count): adjusted.add(count, to: reason)
         case .deadLettered(let reason, let count): deadLettered.add(count, to: reason)
         case .batchCommitted(_, let count, let changed, let size, let seconds):
-            events &+= count
-            users &+= changed
-            committedBytes &+= size
+            events.count(count)
+            users.count(changed)
+            committedBytes.count(size)
             commit.record(seconds: seconds, now: now)
             eventRate.add(count, now: now)
         case .lag(let partition, let count):
@@ -53,7 +53,7 @@ struct IngestFamily: Sendable {
         case .partitionsChanged(let partitions):
             owned = Array(partitions.sorted().prefix(Self.partitionsMax))
             lag = lag.filter { partitions.contains($0.key) }
-        case .fenced: fenced &+= 1
+        case .fenced: fenced.count(1)
         case .offsetGap(_, _, _, let policy): gaps.add(1, to: policy)
         default: break
         }

@@ -12,14 +12,22 @@ struct LabelledCounts<Label: Hashable & Sendable>: Sendable {
         self.overflow = overflow
     }
 
-    var sum: Int { counts.values.reduce(0, +) }
+    var sum: Int {
+        var sum = 0
+        for count in counts.values { sum.count(count) }
+        return sum
+    }
 
-    /// Returns the new count.
-    @discardableResult
-    mutating func add(_ count: Int, to label: Label) -> Int {
+    mutating func add(_ count: Int, to label: Label) {
         let label = counts[label] != nil || counts.count < labelsMax ? label : overflow
-        let new = (counts[label] ?? 0).addingReportingOverflow(max(0, count))
-        counts[label] = new.overflow ? .max : new.partialValue
-        return counts[label] ?? 0
+        counts[label, default: 0].count(count)
+    }
+}
+
+extension Int {
+    /// Adds what a counter can add: nothing negative, and never past the end.
+    mutating func count(_ amount: Int) {
+        let sum = addingReportingOverflow(Swift.max(0, amount))
+        self = sum.overflow ? .max : sum.partialValue
     }
 }

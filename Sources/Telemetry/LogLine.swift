@@ -1,7 +1,7 @@
 // Log lines: to the systemd journal with fields that can be searched, or to stderr one line each.
 //
-// Lines are written on a lane of their own, because a full journal or pipe blocks and an observer must not. The queue is
-// bounded; what does not fit is dropped and counted, never waited for.
+// Lines are written on a lane of their own, because a full journal or pipe blocks and an observer must not. The queue
+// is bounded; what does not fit is dropped and counted, never waited for.
 
 import CSystemd
 import Glibc
@@ -143,7 +143,7 @@ public struct JournalSink: LogSink {
         }
     }
 
-    /// Whether stderr is connected to the journal: `journalStream` is `$JOURNAL_STREAM`, `device:inode` (systemd.exec(5)).
+    /// Whether stderr is the journal: `journalStream` is `$JOURNAL_STREAM`, `device:inode` (systemd.exec(5)).
     public static func isConnected(journalStream: String?) -> Bool {
         var status = stat()
         guard let parts = journalStream?.split(separator: ":"), parts.count == 2,

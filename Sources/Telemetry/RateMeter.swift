@@ -16,7 +16,7 @@ struct RateMeter: Sendable {
             seconds[slot] = second
             counts[slot] = 0
         }
-        counts[slot] += count
+        counts[slot].count(count)
         if first == nil { first = second }
     }
 
@@ -28,7 +28,7 @@ struct RateMeter: Sendable {
         guard oldest < second else { return 0 }
         var sum = 0
         for (slot, counted) in seconds.enumerated() where (oldest..<second).contains(counted) {
-            sum += counts[slot]
+            sum.count(counts[slot])
         }
         return Double(sum) / Double(second - oldest)
     }

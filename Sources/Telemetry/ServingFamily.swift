@@ -47,11 +47,11 @@ struct ServingFamily: Sendable {
             requestRate.add(1, now: now)
         case .requestFailed(let command, let prefix):
             failed.add(1, to: Failure(command: command, prefix: prefix))
-        case .connectionOpened: opened &+= 1
+        case .connectionOpened: opened.count(1)
         case .connectionClosed(let reason): closed.add(1, to: reason)
         case .feedPublished(let skipped):
-            published &+= 1
-            coalesced &+= max(0, skipped)
+            published.count(1)
+            coalesced.count(skipped)
         case .freshness(let seconds): freshness.record(seconds: seconds, now: now)
         default: break
         }

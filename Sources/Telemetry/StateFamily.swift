@@ -17,7 +17,7 @@ struct StateFamily: Sendable {
     mutating func observe(_ observation: Observation, now: Double) {
         switch observation {
         case .storeTrouble(let reason):
-            if reason != nil, trouble == nil { troubles &+= 1 }
+            if reason != nil, trouble == nil { troubles.count(1) }
             trouble = reason
         case .checkpointSaved(let bytes, let seconds):
             checkpointBytes = bytes

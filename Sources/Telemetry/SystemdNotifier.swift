@@ -38,8 +38,8 @@ public struct SystemdNotifier: Sendable {
         return .microseconds(Int64(clamping: microseconds))
     }
 
-    /// Listening sockets from socket units by their FileDescriptorName=. The caller owns the descriptors. The first call
-    /// takes them: the environment that carried them is cleared.
+    /// Listening sockets from socket units by their FileDescriptorName=. The caller owns the descriptors. The first
+    /// call takes them: the environment that carried them is cleared.
     public func takeListeningDescriptors() -> [String: Int32] {
         var names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
         let count = unsafe sd_listen_fds_with_names(1, &names)

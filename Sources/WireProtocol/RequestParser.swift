@@ -16,8 +16,8 @@ public struct RequestLimits: Sendable, Hashable {
     public var inlineBytesMax: Int
 
     public init(
-        frameBytesMax: Int = 4 * 1_024 * 1_024, argumentsMax: Int = 4_096,
-        bulkBytesMax: Int = 2 * 1_024 * 1_024, inlineBytesMax: Int = 64 * 1_024
+        frameBytesMax: Int = 2 * 1_024 * 1_024, argumentsMax: Int = 4_096,
+        bulkBytesMax: Int = 1_024 * 1_024, inlineBytesMax: Int = 64 * 1_024
     ) {
         self.frameBytesMax = frameBytesMax
         self.argumentsMax = argumentsMax

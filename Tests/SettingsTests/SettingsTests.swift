@@ -29,13 +29,13 @@ struct SettingsTests {
     @Test("a key changes its value and nothing else")
     func oneKey() throws {
         var expected = MillraceSettings()
-        expected.kafka.batchWindow = .milliseconds(1_500)
+        expected.kafka.batchWindow = .microseconds(250_500)
         expected.redis.address = .unix(path: "/run/redis/redis.sock")
         expected.kafka.instanceID = "shop-1"
         expected.socket.mode = 0o600
         let text = """
             kafka:
-              batch-window: 1s500ms
+              batch-window: 250ms500us
               instance-id: shop-1
             redis: {address: "unix:/run/redis/redis.sock"}
             socket: {mode: 0600}

@@ -41,7 +41,7 @@ struct OperationsTests {
             throw error
         }
         await server.stop()
-        unlink(daemon.path)
+        unsafe unlink(daemon.path)
     }
 
     func get(_ path: String, _ daemon: Daemon, method: String = "GET") throws -> String {
@@ -160,13 +160,14 @@ struct OperationsTests {
         let first = daemon.server()
         try await first.listen(on: .unix(path: daemon.path, mode: 0o640))
         var status = stat()
-        #expect(stat(daemon.path, &status) == 0 && status.st_mode & 0o777 == 0o640)
+        let code = unsafe stat(daemon.path, &status)
+        #expect(code == 0 && status.st_mode & 0o777 == 0o640)
         let second = daemon.server()
         try await second.listen(on: .unix(path: daemon.path, mode: 0o600))
         #expect(try get("/livez", daemon).hasPrefix("HTTP/1.1 200 "))
         await first.stop()
         await second.stop()
-        unlink(daemon.path)
+        unsafe unlink(daemon.path)
     }
 
     @Test("TCP is loopback only; port 0 takes any")
@@ -186,13 +187,14 @@ struct OperationsTests {
     func descriptor() async throws {
         let daemon = Daemon()
         let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        #expect(withAddress(daemon.path) { unsafe bind(listener, $0, $1) } == 0)
+        let bound = unsafe withAddress(daemon.path) { unsafe bind(listener, $0, $1) }
+        #expect(bound == 0)
         #expect(listen(listener, 8) == 0)
         let server = daemon.server()
         try await server.listen(on: .descriptor(listener))
         #expect(try get("/livez", daemon).hasPrefix("HTTP/1.1 200 "))
         await server.stop()
-        unlink(daemon.path)
+        unsafe unlink(daemon.path)
     }
 }
 
@@ -221,7 +223,8 @@ private final class Client {
         let size = socklen_t(MemoryLayout<timeval>.size)
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
-        try #require(withAddress(path) { unsafe connect(descriptor, $0, $1) } == 0)
+        let code = unsafe withAddress(path) { unsafe connect(descriptor, $0, $1) }
+        try #require(code == 0)
     }
 
     deinit { close(descriptor) }
@@ -231,7 +234,7 @@ private final class Client {
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes {
                 unsafe Glibc.send(
-                    descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue))
+                    descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
             guard count > 0 else { return }
             rest = rest.dropFirst(count)

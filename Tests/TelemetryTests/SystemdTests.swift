@@ -13,8 +13,8 @@ struct SystemdTests {
         let path = NSTemporaryDirectory() + "n\(getpid()).sock"
         let socket = try NotifySocket(path: path)
         defer { socket.close() }
-        setenv("NOTIFY_SOCKET", path, 1)
-        defer { unsetenv("NOTIFY_SOCKET") }
+        unsafe setenv("NOTIFY_SOCKET", path, 1)
+        defer { unsafe unsetenv("NOTIFY_SOCKET") }
         let notifier = SystemdNotifier()
         notifier.ready(status: "serving 4\npartitions")
         #expect(socket.receive() == "READY=1\nSTATUS=serving 4 partitions")
@@ -41,14 +41,14 @@ struct SystemdTests {
 
     @Test("the watchdog's interval is what the environment says, for this process only")
     func watchdog() {
-        setenv("WATCHDOG_USEC", "30000000", 1)
+        unsafe setenv("WATCHDOG_USEC", "30000000", 1)
         defer {
-            unsetenv("WATCHDOG_USEC")
-            unsetenv("WATCHDOG_PID")
+            unsafe unsetenv("WATCHDOG_USEC")
+            unsafe unsetenv("WATCHDOG_PID")
         }
-        setenv("WATCHDOG_PID", "\(getpid())", 1)
+        unsafe setenv("WATCHDOG_PID", "\(getpid())", 1)
         #expect(SystemdNotifier().watchdogInterval == .seconds(30))
-        setenv("WATCHDOG_PID", "1", 1)
+        unsafe setenv("WATCHDOG_PID", "1", 1)
         #expect(SystemdNotifier().watchdogInterval == nil)
     }
 
@@ -56,9 +56,9 @@ struct SystemdTests {
     func descriptors() {
         // Descriptor 3 exists in this process; it is only named here, not used.
         if fcntl(3, F_GETFD) < 0 { dup2(2, 3) }
-        setenv("LISTEN_PID", "\(getpid())", 1)
-        setenv("LISTEN_FDS", "1", 1)
-        setenv("LISTEN_FDNAMES", "client", 1)
+        unsafe setenv("LISTEN_PID", "\(getpid())", 1)
+        unsafe setenv("LISTEN_FDS", "1", 1)
+        unsafe setenv("LISTEN_FDNAMES", "client", 1)
         #expect(SystemdNotifier().takeListeningDescriptors() == ["client": 3])
         #expect(SystemdNotifier().takeListeningDescriptors().isEmpty)
     }
@@ -114,7 +114,7 @@ private struct NotifySocket {
 
     init(path: String) throws {
         self.path = path
-        unlink(path)
+        unsafe unlink(path)
         descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -143,6 +143,6 @@ private struct NotifySocket {
 
     func close() {
         _ = Glibc.close(descriptor)
-        unlink(path)
+        unsafe unlink(path)
     }
 }

@@ -7,7 +7,7 @@ public import Interactions
 /// What became of one line.
 public enum ImportedLine: Sendable, Hashable {
     /// A line of `events.jsonl`, without line feed.
-    case event(time: Milliseconds, json: String)
+    case event(time: Milliseconds, item: ItemID, json: String)
     /// A line of `items.jsonl`, without line feed.
     case item(id: ItemID, json: String)
     /// A header, an empty line, or part of a record that goes on.
@@ -147,7 +147,7 @@ public struct LineImporter: Sendable {
         if let value = fields.text(shape.value), case .number? = Self.json(value) {
             json += ",\"value\":\(value)"
         }
-        return .event(time: time, json: json + "}")
+        return .event(time: time, item: item, json: json + "}")
     }
 
     private func item(_ fields: Fields) -> ImportedLine {

@@ -15,6 +15,11 @@ public struct LoggedEvent: Sendable, Hashable {
 public struct LoggedItem: Sendable, Hashable {
     public var record: ItemRecord
     public var time: Milliseconds?
+
+    public init(record: ItemRecord, time: Milliseconds? = nil) {
+        self.record = record
+        self.time = time
+    }
 }
 
 public struct LogLineError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -32,7 +37,7 @@ extension LoggedEvent {
         guard let item = json["item"]?.text.flatMap(ItemID.init) else {
             throw LogLineError("`item` is missing or not 1 to \(Identifier.bytesMax) bytes")
         }
-        guard let time = json["ts"]?.text.flatMap(Milliseconds.imported) else {
+        guard let time = json["ts"].flatMap(loggedTime) else {
             throw LogLineError("`ts` is missing or not a time")
         }
         self.user = user
@@ -57,9 +62,18 @@ extension LoggedItem {
             categories: (json["categories"]?.elements ?? []).compactMap(\.text),
             description: json["description"]?.text, price: json["price"]?.double,
             available: json["available"] != .bool(false),
-            expires: json["expires"]?.text.flatMap(Milliseconds.imported))
-        time = json["ts"]?.text.flatMap(Milliseconds.imported)
+            expires: json["expires"].flatMap(loggedTime))
+        time = json["ts"].flatMap(loggedTime)
     }
+}
+
+/// Milliseconds, or RFC 3339: our own logs never hold seconds, so small numbers are not taken for them.
+private func loggedTime(_ value: JSONValue) -> Milliseconds? {
+    guard case .number(let text) = value else {
+        return value.text.flatMap { Double($0) == nil ? Milliseconds.imported($0) : nil }
+    }
+    guard let number = Double(text), number >= 0, number < 1e14 else { return nil }
+    return Milliseconds(number)
 }
 
 private func readJSON(_ line: [UInt8]) throws(LogLineError) -> JSONValue {

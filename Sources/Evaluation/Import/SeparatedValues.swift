@@ -26,10 +26,11 @@ public struct SeparatedValues: Sendable {
             reset()
             throw .recordTooLong
         }
-        var line = line[...]
-        if !isQuoted, line.last == 0x0D { line = line.dropLast() }
-        for byte in line { take(byte) }
+        let hasReturn = line.last == 0x0D
+        for byte in hasReturn ? line.dropLast() : line[...] { take(byte) }
         if isQuoted, !sawQuote {
+            // The line end is part of the field.
+            if hasReturn { field.append(0x0D) }
             field.append(0x0A)
             return nil
         }

@@ -1,0 +1,217 @@
+// `millrace eval`: how good the lists are, measured with the scorer that serves them.
+
+public import ArgumentParser
+public import Evaluation
+import Interactions
+import Recommender
+import Teachers
+
+struct EvalCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "eval",
+        abstract: "Measure recommendation accuracy on a log: full ranking, ties in the middle.",
+        discussion: """
+            prequential    every event after the warm-up is scored with the state just before it, then learned
+            leave-one-out  every user's last event is scored by what all other events taught
+            time-split     later events are scored while only histories go on
+            office         the fixed Amazon Office split released with TCA4Rec (item.csv, train_10000.csv, test_5000.csv)
+
+            The last source is the baseline of the paired differences.
+            """)
+
+    enum Order: String, ExpressibleByArgument, CaseIterable {
+        case office
+        case prequential
+        case leaveOneOut = "leave-one-out"
+        case timeSplit = "time-split"
+    }
+
+    @Option(name: .customLong("protocol"), help: "office, prequential, leave-one-out, time-split.")
+    var order: Order = .prequential
+    @Option(help: "The folder with events.jsonl and items.jsonl, or with the Office files.")
+    var data: String
+    @Option(help: "rules, popularity or count (undecayed); may be repeated.")
+    var teacher: [EvaluatedSource] = [.rules, .popularity]
+    @Option(help: "Share of the events learned before the first one is scored.")
+    var warmUp: Double?
+    @Option(help: "Score only every n-th event.") var every = 1
+    @Option(help: "Length of the judged list.") var cutoff = 10
+    @Option(help: "all: every item with a record; known: items join with their first event.")
+    var ranked: RankedItems = .all
+    @Flag(help: "Keep items in the ranking that the user has had.") var repeats = false
+    @Option(help: "office: test_5000.csv or valid_5000.csv.") var split = "test_5000.csv"
+
+    @Option(help: "Weight of older items in rules: harmonic, or a factor a step such as 0.8.")
+    var recency: String?
+    @Option(help: "Pseudo-transitions in the denominator of rules.") var prior: Double?
+    @Option(help: "Weight of popularity behind rules.") var backoff: Double?
+    @Option(help: "Half-life of popularity in hours.") var halfLife: Double?
+
+    @Flag(help: "Print one JSON object instead of tables.") var json = false
+    @Option(help: "Write a self-contained page, and its charts beside it as SVG.")
+    var report: String?
+
+    func validate() throws {
+        guard (1...1_000).contains(cutoff) else {
+            throw ValidationError("--cutoff \(cutoff) is not in 1...1000")
+        }
+        guard every >= 1 else { throw ValidationError("--every \(every) is below 1") }
+        if let warmUp, !(0...1).contains(warmUp) {
+            throw ValidationError("--warm-up \(warmUp) is not in 0...1")
+        }
+        if let halfLife, !(halfLife * 3_600 >= 1 && halfLife < 1e6) {
+            throw ValidationError("--half-life \(halfLife) is not in 0.0003...1000000 hours")
+        }
+        if let recency, recency != "harmonic", !(0...1).contains(Double(recency) ?? -1) {
+            throw ValidationError("--recency '\(recency)' is neither harmonic nor in 0...1")
+        }
+        if Set(teacher).count != teacher.count {
+            throw ValidationError("--teacher names one twice")
+        }
+    }
+
+    func run() throws {
+        let start = ContinuousClock.now
+        let found = order == .office ? try office() : try log()
+        let elapsed = start.duration(to: .now)
+        if let report { try write(found, to: report) }
+        print(json ? found.json : found.text, terminator: json ? "\n" : "")
+        writeError("took \(fixed(Double(elapsed.components.seconds), 0)) s\n")
+        guard found.warnings.isEmpty else { throw ExitCode(2) }
+    }
+
+    // MARK: - Protocols
+
+    private func office() throws -> EvaluationReport {
+        let split = try OfficeSplit(folder: data, test: split)
+        let types = EventTypes([EventType(name: "review", weight: 1, seen: .never)])
+        let evaluator = Evaluator(
+            EvaluatorConfiguration(
+                engine: engine(types, rules: .baskets), sources: teacher, cutoff: cutoff))
+        for record in split.items { evaluator.set(record) }
+        var progress = ProgressBar(
+            "evaluating", total: split.train.count + split.test.count)
+        evaluator.run(train: split.train, test: split.test) { progress.update($0) }
+        progress.finish()
+        return summary(
+            of: evaluator, title: "Office, \(split.test.count) test rows",
+            method:
+                "Fixed split of Amazon Office Products as released with TCA4Rec. Every training row "
+                + "is a history of its own; all \(grouped(evaluator.candidateCount)) items are ranked, "
+                + "seen ones included; ties take the middle rank.",
+            files: split.files)
+    }
+
+    private func log() throws -> EvaluationReport {
+        let log = try LoadedLog(folder: data, seen: repeats ? .never : .always)
+        let evaluator = Evaluator(
+            EvaluatorConfiguration(
+                engine: engine(log.types, rules: RuleParameters()), sources: teacher,
+                rankedItems: ranked, cutoff: cutoff))
+        let share = warmUp ?? (order == .timeSplit ? 0.8 : 0.5)
+        let (evaluation, method): (EvaluationProtocol, String) =
+            switch order {
+            case .timeSplit:
+                (
+                    .timeSplit(train: share),
+                    "Learned on the first \(fixed(share * 100, 0)) % of the events; later ones are scored while only "
+                        + "histories go on."
+                )
+            case .leaveOneOut:
+                (.leaveOneOut, "Every user's last event, scored by what all other events taught.")
+            default:
+                (
+                    .prequential(warmUp: share),
+                    "Every event after the first \(fixed(share * 100, 0)) % is scored with the state just before it, "
+                        + "then learned."
+                )
+            }
+        var progress = ProgressBar("evaluating", total: log.changes.count)
+        evaluator.run(evaluation, over: log.changes, every: every) { progress.update($0) }
+        progress.finish()
+        let seen = repeats ? "seen ones included" : "seen ones left out"
+        return summary(
+            of: evaluator, title: "\(folderName), \(order.rawValue)",
+            method: "\(method) \(ranked == .all ? "All" : "All known") items are ranked, \(seen); "
+                + "ties take the middle rank.",
+            files: log.files)
+    }
+
+    private func summary(
+        of evaluator: Evaluator, title: String, method: String, files: [ReportedFile]
+    ) -> EvaluationReport {
+        let engine = evaluator.configuration.engine
+        var facts = [
+            ReportedFact("events learned", grouped(evaluator.learnedCount)),
+            ReportedFact("events scored", grouped(evaluator.outcomes.first?.count ?? 0)),
+            ReportedFact("events no list could contain", grouped(evaluator.unscorableCount)),
+            ReportedFact("items ranked", grouped(evaluator.candidateCount)),
+            ReportedFact(
+                "rules",
+                "recency \(text(engine.rules.recency)), last \(engine.rules.sourcesMax) items, "
+                    + "prior \(fixed(engine.rules.prior, 2)), back-off \(fixed(engine.rules.backoff, 3))"
+            ),
+            ReportedFact(
+                "half-life of popularity",
+                "\(fixed(Double(engine.halfLivesSeconds[0]) / 3_600, 2)) h of event time"),
+            ReportedFact("seed", "none: nothing is drawn at random"),
+        ]
+        if evaluator.userCount > 0 {
+            facts.insert(ReportedFact("users", grouped(evaluator.userCount)), at: 3)
+        }
+        if every > 1 { facts.append(ReportedFact("scored", "every \(every)th event")) }
+        var warnings: [String] = []
+        if evaluator.contradictionCount > 0 {
+            warnings.append(
+                "\(evaluator.contradictionCount) served lists contradict the full ranking: a defect"
+            )
+        }
+        if evaluator.outcomes.allSatisfy(\.isEmpty) {
+            warnings.append("no event could be scored: is the log long enough?")
+        }
+        return EvaluationReport(
+            title: title, method: method, facts: facts, files: files, cutoff: cutoff,
+            outcomes: zip(teacher, evaluator.outcomes).map { ($0.rawValue, $1) },
+            warnings: warnings)
+    }
+
+    // MARK: - Parts
+
+    private func engine(_ types: EventTypes, rules: RuleParameters) -> EngineConfiguration {
+        var rules = rules
+        if let recency {
+            rules.recency = Double(recency).map { .geometric($0) } ?? .harmonic
+        }
+        if let prior { rules.prior = prior }
+        if let backoff { rules.backoff = backoff }
+        var configuration = EngineConfiguration(history: HistoryRules(types: types), rules: rules)
+        if let halfLife { configuration.halfLivesSeconds = [Int64(halfLife * 3_600)] }
+        return configuration
+    }
+
+    private func text(_ recency: Recency) -> String {
+        switch recency {
+        case .harmonic: "1/(1 + age)"
+        case .geometric(let factor): "\(fixed(factor, 2))^age"
+        }
+    }
+
+    private var folderName: String {
+        data.split(separator: "/").last.map(String.init) ?? data
+    }
+
+    private func write(_ report: EvaluationReport, to path: String) throws {
+        let page = try FileWriter(path)
+        try page.write(report.html.utf8)
+        try page.finish()
+        let stem = path.hasSuffix(".html") ? String(path.dropLast(5)) : path
+        for (chart, name) in zip(report.charts(), ["hr", "ndcg"]) {
+            let file = try FileWriter("\(stem)-\(name).svg")
+            try file.write(chart.svg.utf8)
+            try file.finish()
+        }
+    }
+}
+
+extension EvaluatedSource: ExpressibleByArgument {}
+extension RankedItems: ExpressibleByArgument {}

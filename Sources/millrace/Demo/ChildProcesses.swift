@@ -1,0 +1,112 @@
+// Helper processes of the demo: started with their output in a file or a pipe, gone when the demo is gone, however it ends.
+
+import ArgumentParser
+import Glibc
+
+/// Runs another program that the kernel ends when this program's parent does: what Ctrl-C, `kill -9` and a crash have in common.
+struct WithParentCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "with-parent", abstract: "Run a program that ends with the one that started it.",
+        shouldDisplay: false)
+
+    @Argument(parsing: .captureForPassthrough) var words: [String] = []
+
+    func run() throws {
+        let words = Array(self.words.drop { $0 == "--" })
+        guard !words.isEmpty else { throw ValidationError("which program?") }
+        let parent = getppid()
+        unsafe prctl(PR_SET_PDEATHSIG, UInt(SIGTERM))
+        // The parent may have gone between fork and prctl.
+        guard getppid() == parent else { return }
+        // Ctrl-C at the terminal is for the parent, which then stops us in order.
+        unsafe setpgid(0, 0)
+        var arguments = unsafe words.map { unsafe strdup($0) }
+        unsafe arguments.append(nil)
+        unsafe execvp(arguments[0], arguments)
+        throw CommandFailure("cannot run \(words[0]): \(systemReason())")
+    }
+}
+
+/// A running helper.
+@safe
+final class ChildProcess {
+    let pid: pid_t
+    /// The reading end of its standard output, when piped.
+    let output: Int32
+    private var isReaped = false
+
+    /// The path of this very executable.
+    static let ownPath = "/proc/self/exe"
+
+    /// `log` receives standard error, and standard output unless it is piped.
+    init(_ words: [String], log: String, pipesOutput: Bool = false) throws {
+        var actions = posix_spawn_file_actions_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+        var ends: [Int32] = [-1, -1]
+        if pipesOutput {
+            guard unsafe pipe2(&ends, O_CLOEXEC) == 0 else { throw CommandFailure(systemReason()) }
+            unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+        } else {
+            unsafe posix_spawn_file_actions_addopen(
+                &actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        }
+        unsafe posix_spawn_file_actions_addopen(
+            &actions, 2, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        var attributes = posix_spawnattr_t()
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe posix_spawnattr_destroy(&attributes) }
+        // Our own blocked signals are not inherited.
+        var none = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe posix_spawnattr_setsigmask(&attributes, &none)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        let all = [Self.ownPath, "with-parent", "--"] + words
+        var arguments = unsafe all.map { unsafe strdup($0) }
+        unsafe arguments.append(nil)
+        defer { for index in 0..<arguments.count { unsafe free(arguments[index]) } }
+        var made = pid_t()
+        let code = unsafe posix_spawn(
+            &made, Self.ownPath, &actions, &attributes, arguments, environ)
+        if pipesOutput { close(ends[1]) }
+        guard code == 0 else {
+            throw CommandFailure("cannot run \(words[0]): \(unsafe String(cString: strerror(code)))")
+        }
+        pid = made
+        output = ends[0]
+    }
+
+    /// Whether it still runs.
+    var isRunning: Bool {
+        guard !isReaped else { return false }
+        var status: Int32 = 0
+        if unsafe waitpid(pid, &status, WNOHANG) == pid { isReaped = true }
+        return !isReaped
+    }
+
+    /// One line of its piped output; nil at the end.
+    func readLine() -> String? {
+        var bytes: [UInt8] = []
+        var byte: UInt8 = 0
+        while unsafe read(output, &byte, 1) == 1 {
+            if byte == UInt8(ascii: "\n") { return String(decoding: bytes, as: UTF8.self) }
+            bytes.append(byte)
+        }
+        return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// SIGTERM, then SIGKILL after the limit.
+    func stop(withinMilliseconds limit: Int) {
+        guard isRunning else { return }
+        kill(pid, SIGTERM)
+        for _ in 0..<(limit / 20) {
+            if !isRunning { return }
+            usleep(20_000)
+        }
+        kill(pid, SIGKILL)
+        var status: Int32 = 0
+        if !isReaped { unsafe waitpid(pid, &status, 0) }
+        isReaped = true
+    }
+}

@@ -1,0 +1,197 @@
+// The shop of the demo: a first batch of events, a tour of what can be asked, and then life until Ctrl-C.
+
+import Evaluation
+import Glibc
+import Interactions
+import KafkaIngest
+import WireProtocol
+
+extension DemoCommand {
+    func shop(on stage: DemoStage, _ signals: inout Signals) throws {
+        let configuration = try stage.kafka()
+        let clock = SystemClock()
+        var simulator = ShopSimulator(
+            ShopConfiguration(
+                seed: 1, users: 2_000, items: 500,
+                startTime: clock.wallMilliseconds - 30 * 86_400_000,
+                eventsPerDay: Double(events) / 30))
+        let client = try SocketClient(path: stage.socket)
+        let catalogue = simulator.catalogue.map {
+            BulkRecord(
+                key: Array($0.id.text.utf8),
+                payload: Array(SimulatedEvent.json($0, time: nil).utf8), timestamp: nil)
+        }
+        let items = try BulkProducer(
+            configuration: configuration, topic: configuration.itemsTopic, clock: clock)
+        _ = try items.run(catalogue)
+        say("a shop with \(grouped(catalogue.count)) items opens; \(grouped(events)) events stream in")
+        let producer = try BulkProducer(
+            configuration: configuration, topic: configuration.interactionsTopic, clock: clock)
+        let offsets = try GroupOffsets(
+            configuration: configuration, topic: configuration.interactionsTopic)
+        let begin = clock.monotonicSeconds
+        let batch = Self.records(&simulator, count: events)
+        let progress = ProgressLine("streaming", total: batch.events.count)
+        _ = try items.run(batch.items)
+        let done = try producer.run(batch.events, ahead: AheadLimit { offsets.committed() }) {
+            progress.update($0.acknowledged)
+        }
+        progress.finish()
+        try waitUntil("every event is durable", &signals) {
+            try StreamInfo(client).committedOffsets >= done.acknowledged
+        }
+        let info = try StreamInfo(client)
+        say(
+            "\(grouped(done.acknowledged)) events of \(grouped(info.users)) users are durable in Redis "
+                + "after \(fixed(clock.monotonicSeconds - begin, 1)) s, "
+                + "\(info.userBytes / max(1, info.users)) bytes a user")
+        let user = batch.busiestUser
+        try tour(of: user, client, stage)
+        guard !once, isatty(STDOUT_FILENO) == 1 else { return }
+        try live(&simulator, producer, items, user, client, stage, &signals)
+    }
+
+    private static func records(
+        _ simulator: inout ShopSimulator, count: Int
+    ) -> (events: [BulkRecord], items: [BulkRecord], busiestUser: String) {
+        var events: [BulkRecord] = []
+        var items: [BulkRecord] = []
+        var activity: [String: Int] = [:]
+        while events.count < count {
+            let next = simulator.next()
+            let payload = Array(next.json.utf8)
+            switch next.kind {
+            case .interaction(let user, _, _, _):
+                activity[user.text, default: 0] += 1
+                events.append(
+                    BulkRecord(
+                        key: Array(user.text.utf8), payload: payload, timestamp: next.time))
+            case .item(let record):
+                items.append(
+                    BulkRecord(key: Array(record.id.text.utf8), payload: payload, timestamp: nil))
+            }
+        }
+        let busiest = activity.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? ""
+        return (events: events, items: items, busiestUser: busiest)
+    }
+
+    // MARK: - The tour
+
+    private func tour(of user: String, _ client: SocketClient, _ stage: DemoStage) throws {
+        let before = try list(of: user, client)
+        say("REC.GET \(user) COUNT 8 WITHSOURCES")
+        show(before)
+        guard let chosen = before.first else { throw CommandFailure("the list is empty") }
+        let feed = "feed:\(user)"
+        let first = try client.ask("XREAD", "COUNT", "1", "STREAMS", feed, "0")
+        guard let id = Self.firstEntryID(first) else {
+            throw CommandFailure("the feed of \(user) has no entry")
+        }
+        say("the user buys \(chosen.title ?? chosen.id): EVENT.ADD \(user) \(chosen.id) purchase")
+        let start = SystemClock().monotonicSeconds
+        let position = try client.ask("EVENT.ADD", user, chosen.id, "purchase")
+        let woken = try client.ask("XREAD", "BLOCK", "5000", "STREAMS", feed, id)
+        let milliseconds = (SystemClock().monotonicSeconds - start) * 1_000
+        guard let next = Self.firstEntryID(woken) else {
+            throw CommandFailure("the feed of \(user) did not change within five seconds")
+        }
+        say(
+            "the log has it at \(position.text ?? "?"); the feed changed to \(next) after "
+                + "\(fixed(milliseconds, 1)) ms, from socket to socket:")
+        let after = try list(of: user, client)
+        show(after, before: before)
+        guard !after.contains(where: { $0.id == chosen.id }) else {
+            throw CommandFailure("\(chosen.id) is still in the list although it was bought")
+        }
+        if let second = after.first {
+            say("why the first? REC.EXPLAIN \(user) \(second.id)")
+            try explain(user, second.id, client)
+        }
+        say("look around: redis-cli -s \(stage.socket) INFO")
+        say("metrics: curl -s --unix-socket \(stage.operationsSocket) http://localhost/metrics")
+    }
+
+    private func list(of user: String, _ client: SocketClient) throws -> [ShownItem] {
+        let reply = try client.ask("REC.GET", user, "COUNT", "8")
+        let ids = Self.elements(reply).compactMap(\.text)
+        let titles = try client.titles(ids)
+        return ids.map { ShownItem(id: $0, title: titles[$0]) }
+    }
+
+    private func show(_ items: [ShownItem], before: [ShownItem] = []) {
+        for (place, item) in items.enumerated() {
+            var mark = " "
+            if !before.isEmpty {
+                let old = before.firstIndex { $0.id == item.id }
+                mark = old.map { $0 > place ? "↑" : $0 < place ? "↓" : " " } ?? "+"
+            }
+            let title = Terminal.harmless(item.title ?? "")
+            Terminal.line("  \(mark) \(place + 1). \(Terminal.padded(item.id, 10)) \(title)")
+        }
+    }
+
+    private func explain(_ user: String, _ item: String, _ client: SocketClient) throws {
+        let reply = try client.ask("REC.EXPLAIN", user, item)
+        guard case .map(let pairs) = reply else { return }
+        for pair in pairs {
+            switch pair.value {
+            case .map(let inner):
+                let text = inner.prefix(3).map { "\($0.key.text ?? "?") \(Self.short($0.value))" }
+                Terminal.line("    \(pair.key.text ?? "?"): \(text.joined(separator: ", "))")
+            case .array(let inner):
+                Terminal.line("    \(pair.key.text ?? "?"): \(inner.prefix(3).map(Self.short).joined(separator: "; "))")
+            default: Terminal.line("    \(pair.key.text ?? "?"): \(Self.short(pair.value))")
+            }
+        }
+    }
+
+    private static func short(_ reply: Reply) -> String {
+        switch reply {
+        case .double(let value): fixed(value, 5)
+        case .map(let pairs):
+            pairs.map { "\($0.key.text ?? "?") \(short($0.value))" }.joined(separator: " ")
+        case .array(let values): values.map(short).joined(separator: " ")
+        default: Terminal.harmless(reply.text ?? "-")
+        }
+    }
+
+    static func elements(_ reply: Reply) -> [Reply] {
+        if case .array(let values) = reply { return values }
+        return []
+    }
+
+    /// The id of the first entry of an XREAD reply, in either protocol version.
+    static func firstEntryID(_ reply: Reply) -> String? {
+        switch reply {
+        case .map(let pairs): pairs.first.flatMap { elements($0.value).first }
+            .flatMap { elements($0).first?.text }
+        case .array(let streams):
+            streams.first.flatMap { elements($0).last }.flatMap { elements($0).first }
+                .flatMap { elements($0).first?.text }
+        default: nil
+        }
+    }
+
+    // MARK: - Until Ctrl-C
+
+    private func live(
+        _ simulator: inout ShopSimulator, _ producer: BulkProducer, _ items: BulkProducer,
+        _ user: String, _ client: SocketClient, _ stage: DemoStage, _ signals: inout Signals
+    ) throws {
+        say("the shop goes on, about 500 events a second; Ctrl-C ends it")
+        var shown: [ShownItem] = []
+        while true {
+            let batch = Self.records(&simulator, count: 100)
+            _ = try items.run(batch.items)
+            _ = try producer.run(batch.events)
+            let now = try list(of: user, client)
+            if now.map(\.id) != shown.map(\.id) {
+                let info = try StreamInfo(client)
+                say("\(grouped(info.eventsApplied)) events; the feed of \(user) now:")
+                show(now, before: shown)
+                shown = now
+            }
+            if signals.wait(milliseconds: 200) == .stop { return }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+// One executable: the daemon, and the tools around it, so that operators and tests drive the same code.
+
+import ArgumentParser
+
+@main
+struct Millrace: ParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "millrace",
+        abstract: "A streaming recommender: Kafka in, live personal feeds out.",
+        version: version,
+        subcommands: [
+            ServeCommand.self, CheckConfigCommand.self, RecommendCommand.self, WatchCommand.self,
+            ExplainCommand.self, ImportCommand.self, SimulateCommand.self, EvalCommand.self,
+        ])
+}
