@@ -24,7 +24,9 @@ public final class KafkaSink: RecordSink {
         self.configuration = configuration
         self.observer = observer
         producer = try ProducerHandle(
-            settings: configuration.producerSettings, observer: observer)
+            settings: configuration.producerSettings,
+            topics: [configuration.interactionsTopic, configuration.itemsTopic],
+            observer: observer)
         serve(producer, while: { [weak self] in self?.tick() ?? false })
     }
 
