@@ -1,8 +1,9 @@
-// Which partitions are ours, and how far along: the group's rebalances on one side, the pipeline's answers on the other.
+// Which partitions are ours, and how far along: the group's rebalances on one side, the pipeline's answers on the
+// other.
 //
-// librdkafka waits in a rebalance until assign or unassign is called, however long that takes, and keeps its place in the
-// group meanwhile. So both are answered late on purpose: assign once every partition has its stored offset, unassign
-// once the pipeline has settled what it holds, or when the time for that is over.
+// librdkafka waits in a rebalance until assign or unassign is called, however long that takes, and keeps its place in
+// the group meanwhile. So both are answered late on purpose: assign once every partition has its stored offset,
+// unassign once the pipeline has settled what it holds, or when the time for that is over.
 
 import Interactions
 import Ports

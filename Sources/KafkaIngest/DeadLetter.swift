@@ -49,9 +49,10 @@ extension KafkaMessage {
             headers: inherited + added)
     }
 
-    /// The copy that goes to `home`, keyed by its user. An event without an id gets its place as id: when we crash between
-    /// producing the copy and committing the original, the second copy counts as the same event. A record that was
-    /// moved before stays where it is (nil): two instances with different ideas of home would play ball with it.
+    /// The copy that goes to `home`, keyed by its user. An event without an id gets its place as id: when we crash
+    /// between producing the copy and committing the original, the second copy counts as the same event. A record
+    /// that was moved before stays where it is (nil): two instances with different ideas of home would play ball with
+    /// it.
     func moved(
         to home: PartitionIndex, of user: UserID, in topic: String, notes: InteractionNotes,
         eventIDField: String

@@ -1,7 +1,7 @@
 // What one partition has been read up to, handed over and got back: order, bounds and the wait for dead letters.
 //
-// A batch may be delivered only when the dead letters and moved records of its run are with the broker, and never before
-// the batch in front of it. It counts against the prefetch until it is acknowledged.
+// A batch may be delivered only when the dead letters and moved records of its run are with the broker, and never
+// before the batch in front of it. It counts against the prefetch until it is acknowledged.
 
 import Interactions
 

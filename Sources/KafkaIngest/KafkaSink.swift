@@ -1,4 +1,5 @@
-// Writes to the log: interactions, tombstones and items from our clients, dead letters and moved records from the source.
+// Writes to the log: interactions, tombstones and items from our clients, dead letters and moved records from the
+// source.
 //
 // One idempotent producer; a lane of its own waits for the broker's acknowledgements.
 
@@ -23,7 +24,9 @@ public final class KafkaSink: RecordSink {
         self.configuration = configuration
         self.observer = observer
         producer = try ProducerHandle(
-            settings: configuration.producerSettings, observer: observer)
+            settings: configuration.producerSettings,
+            topics: [configuration.interactionsTopic, configuration.itemsTopic],
+            observer: observer)
         serve(producer, while: { [weak self] in self?.tick() ?? false })
     }
 

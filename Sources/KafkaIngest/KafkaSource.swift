@@ -9,8 +9,8 @@ public final class KafkaSource: RecordSource {
     private let lane: Lane
     private let core: SourceCore
 
-    /// Throws when librdkafka refuses a setting; connects once started. `sink` takes dead letters and moved records and has
-    /// to stay open until this source is stopped.
+    /// Throws when librdkafka refuses a setting; connects once started. `sink` takes dead letters and moved records
+    /// and has to stay open until this source is stopped.
     public init(
         configuration: KafkaConfiguration, sink: KafkaSink, clock: any Clock,
         observer: any Observer

@@ -25,11 +25,20 @@ extension SourceCore {
     /// An error event from the consumer's queue, or about one partition.
     func handle(_ message: borrowing KafkaMessage) {
         switch message.code {
-        case RD_KAFKA_RESP_ERR_NO_ERROR, RD_KAFKA_RESP_ERR__PARTITION_EOF: return
+        case RD_KAFKA_RESP_ERR__PARTITION_EOF: return
+        case RD_KAFKA_RESP_ERR_NO_ERROR: strayed(message.partition)
         case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
             gaps[message.partition] = Gap(stored: message.offset, nextAttempt: 0)
         default: report(message.error)
         }
+    }
+
+    /// A record came through the consumer's own queue, past those in front of it: the partition is read again from
+    /// where its last run ended.
+    private func strayed(_ partition: PartitionIndex) {
+        guard assignment.reading.contains(partition) else { return }
+        let offset = deliveries.position(of: partition)
+        perform([.move([StartPosition(partition: partition, offset: offset)])])
     }
 
     private func assigned(_ partitions: [PartitionIndex]) {
@@ -68,6 +77,7 @@ extension SourceCore {
         switch action {
         case .assign(let positions):
             for position in positions { open(position) }
+            forwardingUntil = clock.monotonicSeconds + Self.forwardingSeconds
             try group.assign(positions, incremental: cooperative)
         case .unassign(let partitions):
             if case .settling = phase { return }
@@ -75,6 +85,7 @@ extension SourceCore {
             try group.unassign(partitions, incremental: cooperative)
         case .move(let positions):
             for position in positions { open(position) }
+            forwardingUntil = clock.monotonicSeconds + Self.forwardingSeconds
             try move(positions, cooperative: cooperative)
         }
     }

@@ -1,8 +1,8 @@
 // The source's work, isolated to its lane: one step after the other, each polls, decodes, delivers and looks after the
 // group; what others ask for runs between two steps.
 //
-// A step waits in one queue only, that of the interaction records; everything else that happens (a rebalance, an item, a
-// call from outside) wakes it from there.
+// A step waits in one queue only, that of the interaction records; everything else that happens (a rebalance, an
+// item, a call from outside) wakes it from there.
 
 import Interactions
 import Lanes
@@ -51,10 +51,15 @@ actor SourceCore {
     var gaps: [PartitionIndex: Gap] = [:]
     var limiter = RateLimiter(intervalSeconds: 10)
     var nextLagReport = 0.0
+    /// Until then the records' way is made sure of at every step.
+    var forwardingUntil = 0.0
+    var forwardingItemsUntil = 0.0
     /// Why the source cannot go on; ends it after the step.
     var failure: String?
 
     static let idleWaitMilliseconds: Int32 = 500
+    static let settlingWaitMilliseconds: Int32 = 20
+    static let forwardingSeconds = 3.0
     static let lagIntervalSeconds = 1.0
     static let connectIntervalSeconds = 1.0
     static let connectWaitMilliseconds: Int32 = 2_000
@@ -114,6 +119,7 @@ actor SourceCore {
         }
         let all = itemPositions.values.sorted { $0.partition < $1.partition }
         attempt { () throws(KafkaError) in try items.assign(all, incremental: false) }
+        forwardingItemsUntil = clock.monotonicSeconds + Self.forwardingSeconds
     }
 
     func acknowledge(_ partition: PartitionIndex, _ nextOffset: Offset) {
@@ -166,7 +172,7 @@ actor SourceCore {
             let reading = isReading()
             let itemCount = readItems()
             if reading {
-                readInteractions(waitingAtMost: itemCount > 0 ? 0 : Self.idleWaitMilliseconds)
+                readInteractions(waitingAtMost: itemCount > 0 ? 0 : idleWait(now: now))
             } else if itemCount == 0 {
                 wait(milliseconds: 100)
             }
@@ -184,6 +190,11 @@ actor SourceCore {
         if let failure { end(failure) }
         if case .closed = phase { return }
         scheduleStep()
+    }
+
+    private func idleWait(now: Double) -> Int32 {
+        let settling = now < max(forwardingUntil, forwardingItemsUntil) || !assignment.isSettled
+        return settling ? Self.settlingWaitMilliseconds : Self.idleWaitMilliseconds
     }
 
     private func isReading() -> Bool {
@@ -226,6 +237,8 @@ actor SourceCore {
 
     private func housekeeping(now: Double) {
         perform(assignment.expire(now: now))
+        if now < forwardingUntil { group.forward(assignment.reading) }
+        if now < forwardingItemsUntil { items.forward(itemPositions.keys) }
         storeDurable()
         resendLetters(now: now)
         closeGaps(now: now)

@@ -1,8 +1,8 @@
 // From the bytes of one record of the interactions topic to what it asks for, or to the reason why not.
 //
 // Every odd record has one stated outcome: a null payload under a key forgets the user; one without a key is empty; a
-// payload without a key names its user itself; a key that contradicts the payload is rejected; late events are kept, since
-// the order of the log decides; events dated later than their record are moved back to it.
+// payload without a key names its user itself; a key that contradicts the payload is rejected; late events are kept,
+// since the order of the log decides; events dated later than their record are moved back to it.
 
 public import Interactions
 

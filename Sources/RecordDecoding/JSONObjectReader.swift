@@ -1,7 +1,7 @@
 // One JSON object taken apart by simdjson: the only place that touches the C shim.
 //
-// The reader owns the parser, the names it looks for and a slot for each; everything is reused from record to record, so
-// reading allocates nothing once the buffers have grown to the largest record seen.
+// The reader owns the parser, the names it looks for and a slot for each; everything is reused from record to record,
+// so reading allocates nothing once the buffers have grown to the largest record seen.
 
 import CSimdjson
 import Interactions

@@ -18,7 +18,8 @@ public struct Rejection: Error, Sendable, Hashable, CustomStringConvertible {
         case keyMismatch = "key-mismatch"
         case fieldTooLong = "field-too-long"
         case tooManyValues = "too-many-values"
-        /// Was already moved once to where another instance thinks it belongs: the instances disagree on the partitions.
+        /// Was already moved once to where another instance thinks it belongs: the instances disagree on the
+        /// partitions.
         case partitionMismatch = "partition-mismatch"
     }
 

@@ -79,6 +79,7 @@ final class SharedState: Sendable {
     }
 
     let partitions = Mutex<[PartitionIndex: Partition]>([:])
+    let itemOffsets = Mutex<[PartitionIndex: Offset]>([:])
 
     var entries: [PartitionIndex: [RecordBatch.Entry]] {
         partitions.withLock { $0.mapValues(\.entries) }
@@ -133,7 +134,10 @@ final class Bookkeeper: LogConsumer {
     func sourceReady(interactionPartitions: Int32, itemPartitions: Int32) {
         state.withLock { $0.counts = (interactionPartitions, itemPartitions) }
         current?.beginItems(
-            (0..<itemPartitions).map { StartPosition(partition: $0, offset: nil) })
+            (0..<itemPartitions).map { partition in
+                StartPosition(
+                    partition: partition, offset: shared.itemOffsets.withLock { $0[partition] })
+            })
     }
 
     func partitionsAssigned(_ partitions: [PartitionIndex]) {
@@ -196,6 +200,7 @@ final class Bookkeeper: LogConsumer {
 
     func received(_ batch: ItemBatch) {
         state.withLock { $0.items += batch.changes }
+        shared.itemOffsets.withLock { $0[batch.partition] = batch.nextOffset }
         current?.acknowledgeItems(
             batch.partition, nextOffset: batch.nextOffset, recordCount: batch.recordCount)
     }

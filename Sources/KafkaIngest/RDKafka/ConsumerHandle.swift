@@ -1,7 +1,7 @@
 // The consumer's calls, each with its result checked.
 //
-// Records do not travel through the consumer's own queue: every partition is forwarded to `records`, so that reading can
-// stop (back-pressure) while the consumer is still polled for rebalances and for its liveness. Pausing partitions
+// Records do not travel through the consumer's own queue: every partition is forwarded to `records`, so that reading
+// can stop (back-pressure) while the consumer is still polled for rebalances and for its liveness. Pausing partitions
 // instead would make librdkafka throw away and fetch again what it holds each time.
 
 import CRdKafka
@@ -55,7 +55,7 @@ final class ConsumerHandle: Sendable {
 
     /// Answers a rebalance, or chooses partitions without one: from now on these are read.
     func assign(_ positions: [StartPosition], incremental: Bool) throws(KafkaError) {
-        for position in positions { forward(position.partition) }
+        forward(positions.map(\.partition))
         let list = PartitionList(topic: topic, positions)
         if incremental {
             try unsafe check(rd_kafka_incremental_assign(handle.raw, list.raw), "taking partitions")
@@ -113,11 +113,16 @@ final class ConsumerHandle: Sendable {
         _ = unsafe rd_kafka_consumer_close(handle.raw)
     }
 
-    private func forward(_ partition: PartitionIndex) {
-        guard let queue = unsafe rd_kafka_queue_get_partition(handle.raw, topic, partition)
-        else { return }
-        unsafe rd_kafka_queue_forward(queue, records.raw)
-        unsafe rd_kafka_queue_destroy(queue)
+    /// Sends the partitions' records to `records`. To be repeated for some time after an assignment: when the library
+    /// ends an earlier fetch of the same partition, it undoes this, at a time of its own choosing. Nothing is lost:
+    /// records wait in the partition's own queue until they are forwarded.
+    func forward(_ partitions: some Sequence<PartitionIndex>) {
+        for partition in partitions {
+            guard let queue = unsafe rd_kafka_queue_get_partition(handle.raw, topic, partition)
+            else { continue }
+            unsafe rd_kafka_queue_forward(queue, records.raw)
+            unsafe rd_kafka_queue_destroy(queue)
+        }
     }
 
     private func check(_ code: rd_kafka_resp_err_t, _ doing: String) throws(KafkaError) {

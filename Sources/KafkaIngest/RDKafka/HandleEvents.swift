@@ -1,8 +1,8 @@
 // What librdkafka calls back with, kept until the owner of the handle asks for it.
 //
-// Rebalance and error callbacks run inside a poll on the owner's lane, log callbacks on any thread. None of them acts: a
-// rebalance waits for our answer in any case (the group stays in that state until assign or unassign is called), so
-// noting it down and returning lets the lane answer whenever the stored offsets are known.
+// Rebalance and error callbacks run inside a poll on the owner's lane, log callbacks on any thread. None of them
+// acts: a rebalance waits for our answer in any case (the group stays in that state until assign or unassign is
+// called), so noting it down and returning lets the lane answer whenever the stored offsets are known.
 
 import CRdKafka
 import Interactions

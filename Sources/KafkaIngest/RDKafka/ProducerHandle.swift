@@ -23,10 +23,16 @@ typealias Delivery = @Sendable (Result<LogPosition, KafkaError>) -> Void
 final class ProducerHandle: Sendable {
     let handle: KafkaHandle
     private let reports: KafkaQueue
+    private let topics: [KafkaTopic]
 
-    init(settings: [(String, String)], observer: any Observer) throws(KafkaError) {
-        handle = try KafkaHandle(.producer, settings: settings, observer: observer)
+    /// `topics` are looked up at once, so that the first record for one does not wait for that (about a second).
+    init(
+        settings: [(String, String)], topics: [String] = [], observer: any Observer
+    ) throws(KafkaError) {
+        let handle = try KafkaHandle(.producer, settings: settings, observer: observer)
+        self.handle = handle
         reports = KafkaQueue(mainOf: handle)
+        self.topics = topics.map { KafkaTopic($0, of: handle) }
     }
 
     /// Reports deliveries; waits for the first at most `milliseconds`.
@@ -112,6 +118,23 @@ final class ProducerHandle: Sendable {
             }
         }
         return unsafe list
+    }
+}
+
+/// rd_kafka_topic_t with an owner: as long as one exists, the library knows the topic's leaders.
+@safe
+private final class KafkaTopic: @unchecked Sendable {
+    // Unchecked because the pointer never changes and is used only here.
+    private let raw: OpaquePointer?
+    private let handle: KafkaHandle
+
+    init(_ name: String, of handle: KafkaHandle) {
+        self.handle = handle
+        unsafe raw = rd_kafka_topic_new(handle.raw, name, nil)
+    }
+
+    deinit {
+        if let raw = unsafe raw { unsafe rd_kafka_topic_destroy(raw) }
     }
 }
 

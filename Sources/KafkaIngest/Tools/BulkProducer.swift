@@ -1,7 +1,7 @@
 // Fills a topic from a recorded log, as fast as the broker and its consumers allow or at the log's own pace.
 //
-// A broker that keeps little (the development broker keeps 5 MiB a partition) would forget records before anyone has read
-// them, so the producer can be held to a distance from what has been consumed.
+// A broker that keeps little (the development broker keeps 5 MiB a partition) would forget records before anyone has
+// read them, so the producer can be held to a distance from what has been consumed.
 
 public import Interactions
 public import Ports
@@ -91,8 +91,8 @@ public final class BulkProducer: Sendable {
             State(windows: Array(repeating: FlowWindow(), count: Int(partitionCount))))
     }
 
-    /// Produces every record and waits until the broker has them all. `progress` is called about ten times a second and at
-    /// the end; when `isCancelled` says so, the rest is left out.
+    /// Produces every record and waits until the broker has them all. `progress` is called about ten times a second
+    /// and at the end; when `isCancelled` says so, the rest is left out.
     public func run(
         _ records: some Sequence<BulkRecord>, pace: BulkPace = .asFastAsPossible,
         ahead: AheadLimit? = nil, isCancelled: () -> Bool = { false },

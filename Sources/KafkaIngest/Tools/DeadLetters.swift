@@ -74,8 +74,8 @@ public final class DeadLetters {
 
     deinit { reader.close() }
 
-    /// Visits the letters that are there now, partition by partition in order; all of them, or those that came since the
-    /// last replay. `visit` returns whether to go on.
+    /// Visits the letters that are there now, partition by partition in order; all of them, or those that came since
+    /// the last replay. `visit` returns whether to go on.
     public func visit(all: Bool = true, _ visit: (DeadLetter) -> Bool) throws(KafkaError) {
         guard var pending = try startPositions(all: all), !pending.isEmpty else { return }
         try reader.assign(

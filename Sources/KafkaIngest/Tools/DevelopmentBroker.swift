@@ -1,7 +1,8 @@
 // A Kafka broker for development, demonstrations and tests: librdkafka's mock cluster.
 //
-// It listens on 127.0.0.1 on ports of its own choosing, keeps the newest 5 MiB of each partition in memory and forgets
-// everything when it ends. Real brokers wake a waiting fetch; this one does not, so consumers set `fetch.wait.max.ms` low.
+// It listens on 127.0.0.1 on ports of its own choosing, keeps the newest 5 MiB of each partition in memory and
+// forgets everything when it ends. Real brokers wake a waiting fetch; this one does not, so consumers set
+// `fetch.wait.max.ms` low.
 
 import CRdKafka
 import Glibc
@@ -54,7 +55,8 @@ public final class DevelopmentBroker: @unchecked Sendable {
         }
     }
 
-    /// The next `count` requests of this kind fail. Kinds and codes are the Kafka protocol's numbers: produce is 0, fetch 1.
+    /// The next `count` requests of this kind fail. Kinds and codes are the Kafka protocol's numbers: produce is 0,
+    /// fetch 1.
     public func failNext(_ count: Int, requestsOfKind kind: Int16, with code: KafkaError.Code) {
         let codes = [rd_kafka_resp_err_t](repeating: code.raw, count: count)
         unsafe rd_kafka_mock_push_request_errors_array(cluster, kind, codes.count, codes)
@@ -66,7 +68,8 @@ public final class DevelopmentBroker: @unchecked Sendable {
 }
 
 /// Serves until there are no more commands. `announce` gets the bootstrap servers first, then one answer a command:
-/// `down <ms>` takes the broker away for a while, `error <kind> <code> <count>` makes requests fail, `rtt <ms>` slows answers.
+/// `down <ms>` takes the broker away for a while, `error <kind> <code> <count>` makes requests fail, `rtt <ms>` slows
+/// answers.
 public func runDevelopmentBroker(
     topics: [(name: String, partitions: Int32)], brokers: Int,
     announce: (String) -> Void, nextCommand: () -> String?
