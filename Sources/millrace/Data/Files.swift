@@ -4,7 +4,7 @@ import Evaluation
 import Glibc
 
 /// Reads a file (or, named `-`, standard input) line by line.
-final class LineReader {
+final class InputLines {
     /// A longer line is handed over in pieces, which then fail one by one: no input can take all memory.
     static let lineBytesMax = 16 << 20
 

@@ -10,8 +10,9 @@ struct ImportCommand: ParsableCommand {
         abstract:
             "Turn a public or private log into events.jsonl (sorted by time) and items.jsonl.",
         discussion: """
-            The lines written are what the topics `interactions` and `items` take. Bad lines are counted under their reason and \
-            do not stop the import. Compressed files: zcat reviews.json.gz | millrace import amazon --events - --out DIR
+            The lines written are what the topics `interactions` and `items` take. Bad lines are \
+            counted under their reason and do not stop the import. Compressed files: \
+            zcat reviews.json.gz | millrace import amazon --events - --out DIR
 
             A field option names a column's header, a JSON key, or (1, 2, ...) a position.
             """)
@@ -136,7 +137,7 @@ struct ImportCommand: ParsableCommand {
         _ path: String, _ what: String, with importer: inout LineImporter,
         _ body: (ImportedLine) throws -> Void
     ) throws {
-        let reader = try LineReader(path)
+        let reader = try InputLines(path)
         var progress = ProgressBar("\(what) of \(path)", total: reader.size)
         var bad: [String: Int] = [:]
         var shown: [String] = []
