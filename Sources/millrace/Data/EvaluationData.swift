@@ -36,7 +36,7 @@ struct LoadedLog {
     private static func read(
         _ path: String, _ label: String, _ body: ([UInt8]) throws(LogLineError) -> Void
     ) throws -> ReportedFile {
-        let reader = try InputLines(path, hashes: true)
+        let reader = try LineReader(path, hashes: true)
         var progress = ProgressBar(label, total: reader.size)
         while let line = try reader.next() {
             if line.isEmpty { continue }
@@ -116,7 +116,7 @@ struct OfficeSplit {
     private mutating func read(
         _ path: String, _ body: ([[UInt8]], [String: Int]) throws -> Bool
     ) throws {
-        let reader = try InputLines(path, hashes: true)
+        let reader = try LineReader(path, hashes: true)
         var records = SeparatedValues()
         var columns: [String: Int] = [:]
         while let line = try reader.next() {

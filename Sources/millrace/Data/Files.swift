@@ -4,7 +4,7 @@ import Evaluation
 import Glibc
 
 /// Reads a file (or, named `-`, standard input) line by line.
-final class InputLines {
+final class LineReader {
     /// A longer line is handed over in pieces, which then fail one by one: no input can take all memory.
     static let lineBytesMax = 16 << 20
 

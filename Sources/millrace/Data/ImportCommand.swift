@@ -137,7 +137,7 @@ struct ImportCommand: ParsableCommand {
         _ path: String, _ what: String, with importer: inout LineImporter,
         _ body: (ImportedLine) throws -> Void
     ) throws {
-        let reader = try InputLines(path)
+        let reader = try LineReader(path)
         var progress = ProgressBar("\(what) of \(path)", total: reader.size)
         var bad: [String: Int] = [:]
         var shown: [String] = []

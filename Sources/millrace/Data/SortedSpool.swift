@@ -34,9 +34,9 @@ final class SortedSpool {
             return
         }
         try writeRun()
-        var heads: [(time: Int64, line: [UInt8], reader: InputLines)] = []
+        var heads: [(time: Int64, line: [UInt8], reader: LineReader)] = []
         for run in runs {
-            let reader = try InputLines(run)
+            let reader = try LineReader(run)
             if let head = try next(of: reader) { heads.append((head.time, head.line, reader)) }
         }
         while let first = heads.indices.min(by: { heads[$0].time < heads[$1].time }) {
@@ -76,7 +76,7 @@ final class SortedSpool {
         bytes.removeAll(keepingCapacity: true)
     }
 
-    private func next(of reader: InputLines) throws -> (time: Int64, line: [UInt8])? {
+    private func next(of reader: LineReader) throws -> (time: Int64, line: [UInt8])? {
         guard let line = try reader.next() else { return nil }
         guard let tab = line.firstIndex(of: 0x09),
             let time = Int64(String(decoding: line[..<tab], as: UTF8.self))
