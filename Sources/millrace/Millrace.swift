@@ -13,6 +13,6 @@ struct Millrace: ParsableCommand {
         subcommands: [
             ServeCommand.self, DemoCommand.self, CheckConfigCommand.self, RecommendCommand.self, WatchCommand.self,
             ExplainCommand.self, ImportCommand.self, SimulateCommand.self, EvalCommand.self,
-            BrokerCommand.self, WithParentCommand.self,
+            DeadLetterCommand.self, BrokerCommand.self, WithParentCommand.self,
         ])
 }
