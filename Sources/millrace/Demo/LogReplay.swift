@@ -66,6 +66,6 @@ struct LogReplay {
 final class ProgressLine {
     private var bar: ProgressBar
     init(_ label: String, total: Int?) { bar = ProgressBar(label, total: total) }
-    func update(_ done: Int) { for _ in 0..<64 { bar.update(done) } }
+    func update(_ done: Int) { bar.update(done) }
     func finish() { bar.finish() }
 }
