@@ -9,7 +9,8 @@ import KafkaIngest
 struct DemoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Start a private Redis, a broker and the daemon, stream a shop in, show a feed change.",
+        abstract:
+            "Start a private Redis, a broker and the daemon, stream a shop in, show a feed change.",
         discussion: """
             Needs redis-server on the PATH and nothing else; leaves nothing behind. On a terminal the shop goes
             on until Ctrl-C; without one, or with --once, the tour runs once and the command exits 0.
@@ -78,7 +79,8 @@ struct DemoCommand: ParsableCommand {
         let info = try StreamInfo(client)
         say(
             "\(grouped(events)) events went through Kafka into Redis in \(fixed(seconds, 1)) s "
-                + "(\(grouped(Int(Double(events) / seconds)))/s, every one scored before it was learned)")
+                + "(\(grouped(Int(Double(events) / seconds)))/s, every one scored before it was learned)"
+        )
         let name = folder.split(separator: "/").last.map(String.init) ?? folder
         let page = StreamReport(
             title: "Millrace on \(name), streamed", windows: info.windows,

@@ -22,7 +22,8 @@ final class DemoStage {
                 try ChildProcess(
                     [
                         "redis-server", "--port", "0", "--unixsocket", folder + "/redis.sock",
-                        "--unixsocketperm", "700", "--save", "", "--appendonly", "no", "--dir", folder,
+                        "--unixsocketperm", "700", "--save", "", "--appendonly", "no", "--dir",
+                        folder,
                     ], log: folder + "/redis.log"))
             let broker = try ChildProcess(
                 [

@@ -24,7 +24,9 @@ extension DemoCommand {
         let items = try BulkProducer(
             configuration: configuration, topic: configuration.itemsTopic, clock: clock)
         _ = try items.run(catalogue)
-        say("a shop with \(grouped(catalogue.count)) items opens; \(grouped(events)) events stream in")
+        say(
+            "a shop with \(grouped(catalogue.count)) items opens; \(grouped(events)) events stream in"
+        )
         let producer = try BulkProducer(
             configuration: configuration, topic: configuration.interactionsTopic, clock: clock)
         let offsets = try GroupOffsets(
@@ -139,7 +141,9 @@ extension DemoCommand {
                 let text = inner.prefix(3).map { "\($0.key.text ?? "?") \(Self.short($0.value))" }
                 Terminal.line("    \(pair.key.text ?? "?"): \(text.joined(separator: ", "))")
             case .array(let inner):
-                Terminal.line("    \(pair.key.text ?? "?"): \(inner.prefix(3).map(Self.short).joined(separator: "; "))")
+                Terminal.line(
+                    "    \(pair.key.text ?? "?"): \(inner.prefix(3).map(Self.short).joined(separator: "; "))"
+                )
             default: Terminal.line("    \(pair.key.text ?? "?"): \(Self.short(pair.value))")
             }
         }
@@ -163,8 +167,9 @@ extension DemoCommand {
     /// The id of the first entry of an XREAD reply, in either protocol version.
     static func firstEntryID(_ reply: Reply) -> String? {
         switch reply {
-        case .map(let pairs): pairs.first.flatMap { elements($0.value).first }
-            .flatMap { elements($0).first?.text }
+        case .map(let pairs):
+            pairs.first.flatMap { elements($0.value).first }
+                .flatMap { elements($0).first?.text }
         case .array(let streams):
             streams.first.flatMap { elements($0).last }.flatMap { elements($0).first }
                 .flatMap { elements($0).first?.text }
