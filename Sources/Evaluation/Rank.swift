@@ -1,5 +1,5 @@
-// Where the item that really came stands in the full ranking. Ties take the middle place, never the best one: a model that
-// scores everything alike must look like chance, not like an oracle.
+// Where the item that really came stands in the full ranking. Ties take the middle place, never the best one: a model
+// that scores everything alike must look like chance, not like an oracle.
 
 /// The place of a target among all candidates.
 public struct Rank: Sendable, Hashable {

@@ -1,7 +1,7 @@
 // From a history to a list: rules and popularity added up, filters, the best k.
 //
-// Exact and cheap at once: only items that some rule touches need a sum; all others rank by popularity alone, and those are
-// kept in order. The slow twin that scores every item is `scoreAll`, used by evaluation and by the tests.
+// Exact and cheap at once: only items that some rule touches need a sum; all others rank by popularity alone, and
+// those are kept in order. The slow twin that scores every item is `scoreAll`, used by evaluation and by the tests.
 
 public import Interactions
 public import Teachers

@@ -17,8 +17,8 @@ typedef struct {
 /// Fills `peer`; returns 0 or an errno.
 int shims_peer_credentials(int descriptor, shims_peer *peer);
 
-/// The supplementary groups of the peer (SO_PEERGROUPS): fills `groups` and `count`; returns 0 or an errno (ERANGE when they are
-/// more than `capacity`).
+/// The supplementary groups of the peer (SO_PEERGROUPS): fills `groups` and `count`; returns 0 or an errno (ERANGE
+/// when they are more than `capacity`).
 int shims_peer_groups(int descriptor, uint32_t *groups, int capacity, int *count);
 
 #endif

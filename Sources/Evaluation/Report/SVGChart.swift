@@ -1,7 +1,8 @@
-// Line charts as SVG text: readable in a browser, in a document and on paper, in light and dark, with nothing to install.
+// Line charts as SVG text: readable in a browser, in a document and on paper, in light and dark, with nothing to
+// install.
 //
-// Colours are written as attributes for viewers that know no style sheets, and again as classes that follow the reader's
-// preference for dark. Lines differ by dash as well as by colour.
+// Colours are written as attributes for viewers that know no style sheets, and again as classes that follow the
+// reader's preference for dark. Lines differ by dash as well as by colour.
 
 /// A line chart.
 public struct SVGChart: Sendable {
