@@ -132,8 +132,8 @@ public struct ListScorer: Sendable {
     }
 }
 
-/// One list in the making. The parts of the statistics are held here for the whole of it: reaching for them item by item
-/// would count references item by item.
+/// One list in the making. The parts of the statistics are held here for the whole of it: reaching for them item by
+/// item would count references item by item.
 private struct Round {
     let request: ListRequest
     let keys: [ItemKey]
