@@ -111,7 +111,7 @@ public final class Evaluator {
         let outcome = engine.fold(.interaction(event), into: &state, edits: &edits)
         guard statistics, outcome == .applied else { return }
         do {
-            try engine.apply(edits: edits.finish(nextOffset: nil))
+            try engine.apply(edits: edits.finish(nextOffset: nil, fingerprint: 0))
         } catch {
             preconditionFailure("our own edits are readable: \(error)")
         }

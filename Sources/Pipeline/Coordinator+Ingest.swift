@@ -157,7 +157,8 @@ extension Coordinator {
             if let next = run.nextOffset { entry.nextOffset = next }
         }
         let writes = changed.map { write($0, of: &entry) }
-        let bytes = edits.finish(nextOffset: entry.nextOffset)
+        let bytes = edits.finish(
+            nextOffset: entry.nextOffset, fingerprint: rulesFingerprint)
         if !configuration.prequential { applyOwn(bytes) }
         entry.sequence += 1
         entry.lastEventAt = now
@@ -223,7 +224,7 @@ extension Coordinator {
     ) -> FoldOutcome {
         var own = StatisticsEditsWriter()
         let outcome = engine.fold(entry, into: &cache[slot].state, edits: &own)
-        let bytes = own.finish(nextOffset: nil)
+        let bytes = own.finish(nextOffset: nil, fingerprint: rulesFingerprint)
         applyOwn(bytes)
         guard !bytes.isEmpty else { return outcome }
         do throws(MalformedBytes) {

@@ -129,7 +129,7 @@ extension Coordinator {
                         [("user", row.user.text)])
                 }
             }
-            let bytes = edits.finish(nextOffset: nil)
+            let bytes = edits.finish(nextOffset: nil, fingerprint: rulesFingerprint)
             uncheckpointedBytes += bytes.count
             do throws(MalformedBytes) { try engine.apply(edits: bytes) } catch {
                 note(.error, "folding again failed: \(error.reason)")

@@ -66,7 +66,8 @@ extension Coordinator {
             do throws(MalformedBytes) {
                 let statistics = try Statistics(
                     checkpointChunks: checkpoint.chunks,
-                    halfLivesSeconds: settings.halfLivesSeconds, pairCountMax: settings.pairsMax)
+                    halfLivesSeconds: settings.halfLivesSeconds, pairCountMax: settings.pairsMax,
+                    fingerprint: rulesFingerprint)
                 engine.replace(statistics: statistics)
                 applied = checkpoint.sequences
                 readRecoveryDeltas()
@@ -121,7 +122,13 @@ extension Coordinator {
             for delta in deltas where delta.sequence > (applied[delta.partition] ?? 0) {
                 guard purpose != .peers || owned[delta.partition] == nil else { continue }
                 progressed = true
-                apply(delta)
+                if apply(delta) { continue }
+                switch purpose {
+                case .recovery: return refoldEverything()
+                case .claim: return restart()
+                // Another instance runs under other settings: what it adds cannot be mixed with ours.
+                case .peers: applied[delta.partition] = delta.sequence
+                }
             }
             switch purpose {
             case .recovery:
@@ -139,11 +146,15 @@ extension Coordinator {
         }
     }
 
-    private func apply(_ delta: StatisticsDelta) {
+    /// False when the delta was made under other rules (weights of event types): the histories must be folded again.
+    private func apply(_ delta: StatisticsDelta) -> Bool {
         do throws(MalformedBytes) {
-            if let next = try StatisticsEdits(delta.edits).nextOffset {
-                peerOffsets[delta.partition] = next
+            let edits = try StatisticsEdits(delta.edits)
+            if edits.fingerprint != rulesFingerprint {
+                note(.warning, "weights of event types have changed: histories are folded again")
+                return false
             }
+            if let next = edits.nextOffset { peerOffsets[delta.partition] = next }
             try engine.apply(edits: delta.edits)
             uncheckpointedBytes += delta.edits.count
         } catch {
@@ -152,6 +163,7 @@ extension Coordinator {
                 [("partition", "\(delta.partition)"), ("sequence", "\(delta.sequence)")])
         }
         applied[delta.partition] = delta.sequence
+        return true
     }
 
     private func deltaGap(_ purpose: DeltaPurpose, _ partitions: [PartitionIndex]) {

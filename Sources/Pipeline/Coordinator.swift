@@ -7,6 +7,7 @@ import DequeModule
 public import Interactions
 import Ports
 public import Recommender
+import Teachers
 
 public final class Coordinator {
     enum Phase: Equatable {
@@ -75,6 +76,7 @@ public final class Coordinator {
 
     public let configuration: PipelineConfiguration
     public let engine: Engine
+    let rulesFingerprint: UInt64
     let cache: UserCache
     let versions: VersionTable
     var feeds: FeedHub
@@ -141,6 +143,7 @@ public final class Coordinator {
     public init(_ configuration: PipelineConfiguration) {
         self.configuration = configuration
         engine = Engine(configuration.engine)
+        rulesFingerprint = configuration.engine.history.fingerprint
         cache = UserCache(capacity: configuration.usersCachedMax)
         versions = VersionTable()
         feeds = FeedHub(configuration)

@@ -26,6 +26,7 @@ public final class Pipeline: Sendable {
     private let snapshotLane: Lane
     private let core: LaneBound<Coordinator>
     private let versions: VersionTable
+    private let rulesFingerprint: UInt64
     let source: any RecordSource
     let sink: any RecordSink
     let store: any StateStore
@@ -43,6 +44,7 @@ public final class Pipeline: Sendable {
         snapshotLane = Lane(name: "checkpoint")
         let coordinator = Coordinator(configuration)
         versions = coordinator.versions
+        rulesFingerprint = coordinator.rulesFingerprint
         core = LaneBound(coordinator, on: lane)
         self.source = source
         self.sink = sink
@@ -184,7 +186,7 @@ public final class Pipeline: Sendable {
     ) {
         let started = clock.monotonicSeconds
         snapshotLane.run { [self] in
-            let chunks = statistics.checkpointChunks()
+            let chunks = statistics.checkpointChunks(fingerprint: rulesFingerprint)
             let bytes = chunks.reduce(0) { $0 + $1.count }
             let checkpoint = StatisticsCheckpoint(
                 sequences: sequences, chunks: chunks, incarnation: incarnation)

@@ -106,8 +106,10 @@ public struct InteractionDecoder: ~Copyable, Sendable {
     ) throws(Rejection) -> InteractionOutcome {
         try reader.read(payload)
         var notes: InteractionNotes = []
-        guard let user = try reader.identifierText(Field.user).flatMap({ UserID($0) })
-        else { throw reader.missing(Field.user) }
+        var named = try reader.identifierText(Field.user).flatMap { UserID($0) }
+        // The key alone will do: it is what decides where the record is.
+        if named == nil, let key, key.byteCount > 0 { named = try self.user(key: key) }
+        guard let user = named else { throw reader.missing(Field.user) }
         guard let item = try reader.identifierText(Field.item).flatMap({ ItemID($0) })
         else { throw reader.missing(Field.item) }
         if let key, key.byteCount > 0 {
@@ -168,7 +170,7 @@ public struct InteractionDecoder: ~Copyable, Sendable {
 
     private func user(key: RawSpan) throws(Rejection) -> UserID {
         guard let text = text(of: key) else {
-            throw Rejection(.invalidUTF8, "the key of a tombstone is not UTF-8")
+            throw Rejection(.invalidUTF8, "the key is not UTF-8")
         }
         guard let user = UserID(text) else {
             throw Rejection(

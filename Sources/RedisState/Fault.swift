@@ -61,7 +61,7 @@ struct Fault: Error, Hashable {
         case "NOPERM":
             return fault(.intervene, "refuses a command to our user: widen its ACL")
         case "WRONGPASS", "NOAUTH":
-            return fault(.intervene, "refuses our login: check redis.user and redis.password")
+            return fault(.intervene, "refuses our login: check redis.username and redis.password")
         case "MOVED", "ASK":
             return fault(
                 .intervene,
@@ -84,7 +84,7 @@ struct Fault: Error, Hashable {
             return fault(.intervene, "is too old or renames commands: Redis 7.0 or newer is needed")
         }
         if text.contains("AUTH") || text.contains("Password") {
-            return fault(.intervene, "refuses our login: check redis.user and redis.password")
+            return fault(.intervene, "refuses our login: check redis.username and redis.password")
         }
         if text.contains("max number of clients") { return fault(.reconnect, "has no free client") }
         return fault(.intervene, "refused a command")

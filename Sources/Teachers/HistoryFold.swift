@@ -21,6 +21,14 @@ public struct HistoryRules: Sendable {
         self.eventKeysMax = eventKeysMax
     }
 
+    /// Names what the statistics depend on beside the histories: edits made under other rules must not be mixed with ours.
+    public var fingerprint: UInt64 {
+        var bytes = ByteWriter()
+        for type in types.all { bytes.signed(Int64(type.weight)) }
+        bytes.varint(UInt64(TransitionCounts.reach))
+        return xxh64(bytes.bytes)
+    }
+
     func weight(_ entry: HistoryEntry) -> Int { types[entry.type].weight }
     func isPositive(_ entry: HistoryEntry) -> Bool { weight(entry) > 0 }
 }

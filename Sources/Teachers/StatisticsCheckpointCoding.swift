@@ -10,9 +10,10 @@ extension Statistics {
     static let itemsPerChunk = 4_096
 
     /// The stored form. Costs about 10 bytes a pair; meant to run on a snapshot, off the event path.
-    public func checkpointChunks() -> [[UInt8]] {
+    public func checkpointChunks(fingerprint: UInt64) -> [[UInt8]] {
         var header = ByteWriter()
         header.byte(Self.checkpointVersion)
+        header.word64(fingerprint)
         header.varint(UInt64(items.count))
         header.varint(UInt64(popularities.count))
         for popularity in popularities {
@@ -58,13 +59,17 @@ extension Statistics {
 
     /// Reads what `checkpointChunks` wrote. Throws when it is damaged, of another version, or for other half-lives.
     public init(
-        checkpointChunks chunks: [[UInt8]], halfLivesSeconds: [Int64], pairCountMax: Int
+        checkpointChunks chunks: [[UInt8]], halfLivesSeconds: [Int64], pairCountMax: Int,
+        fingerprint: UInt64
     ) throws(MalformedBytes) {
         self.init(halfLivesSeconds: halfLivesSeconds, pairCountMax: pairCountMax)
         guard let first = chunks.first else { throw MalformedBytes("the checkpoint is empty") }
         var header = ByteReader(first)
         guard try header.byte() == Self.checkpointVersion else {
             throw MalformedBytes("the checkpoint has another format")
+        }
+        guard try header.word64() == fingerprint else {
+            throw MalformedBytes("the checkpoint was made with other weights of event types")
         }
         let itemCount = try header.count(max: first.count / 8)
         guard try header.count(max: 64) == halfLivesSeconds.count else {

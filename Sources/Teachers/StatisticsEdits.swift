@@ -4,7 +4,7 @@
 // applied again by recovery and by other instances. Edits are integers added or subtracted, so they commute, and the
 // negative of an edit undoes it exactly.
 //
-// Stored form: version, next offset + 1 (0 = none), the batch's distinct item keys, then the operations.
+// Stored form: version, fingerprint of the rules, next offset + 1 (0 = none), the batch's distinct item keys, then the operations.
 
 public import Interactions
 
@@ -53,11 +53,12 @@ public struct StatisticsEditsWriter: Sendable {
     }
 
     /// The stored form, or no bytes when there was no operation. The writer is empty afterwards.
-    public mutating func finish(nextOffset: Offset?) -> [UInt8] {
+    public mutating func finish(nextOffset: Offset?, fingerprint: UInt64) -> [UInt8] {
         defer { self = StatisticsEditsWriter() }
         guard !isEmpty else { return [] }
         var out = ByteWriter(reserving: 16 + numbers.count * 8 + body.bytes.count)
         out.byte(StatisticsEdits.formatVersion)
+        out.word64(fingerprint)
         out.varint(nextOffset.map { UInt64($0) &+ 1 } ?? 0)
         out.varint(UInt64(numbers.count))
         for key in numbers.keys { out.word64(key) }
@@ -72,6 +73,8 @@ public struct StatisticsEdits {
     /// Pairs are counted within this many positions, so no operation needs more items than both sides and the middle.
     public static let windowCountMax = 2 * TransitionCounts.reach + 1
 
+    /// Of the `HistoryRules` under which the edits were made.
+    public let fingerprint: UInt64
     public let nextOffset: Offset?
     private let keys: [ItemKey]
     private var reader: ByteReader
@@ -82,6 +85,7 @@ public struct StatisticsEdits {
         guard version == Self.formatVersion else {
             throw MalformedBytes("statistics edits have format \(version): upgrade first")
         }
+        fingerprint = try reader.word64()
         let next = try reader.varint()
         nextOffset = next == 0 ? nil : Offset(truncatingIfNeeded: next - 1)
         let count = try reader.count(max: reader.remaining / 8)

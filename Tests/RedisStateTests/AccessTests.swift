@@ -41,7 +41,7 @@ import Testing
         }
         #expect(try await store.checkpoint()?.chunks == [[1]])
         #expect(try await store.usage().items.entries == 1)
-        #expect(store.healths.isEmpty)
+        #expect(store.healths.allSatisfy { $0.isSound })
     }
 
     @Test("a wrong password, or none, fails prepare with a clear message")

@@ -26,7 +26,7 @@ public struct ReferenceFold {
         }
         var edits = StatisticsEditsWriter()
         for state in users.values { configuration.history.addAll(state, edits: &edits) }
-        let bytes = edits.finish(nextOffset: nil)
+        let bytes = edits.finish(nextOffset: nil, fingerprint: 0)
         do { try statistics.apply(bytes) } catch { preconditionFailure("\(error)") }
     }
 

@@ -209,7 +209,9 @@ public final class World {
             if known == "\(incarnation)" {
                 store.save(
                     StatisticsCheckpoint(
-                        sequences: sequences, chunks: statistics.checkpointChunks()))
+                        sequences: sequences,
+                        chunks: statistics.checkpointChunks(
+                            fingerprint: configuration.engine.history.fingerprint)))
             }
             instance.post(.writes) { $0.checkpointSaved(.success(0), seconds: 0) }
         case .begin(let positions):

@@ -12,9 +12,7 @@ extension DemoCommand {
         let clock = SystemClock()
         var simulator = ShopSimulator(
             ShopConfiguration(
-                seed: 1, users: 2_000, items: 500,
-                startTime: clock.wallMilliseconds - 32 * 86_400_000,
-                eventsPerDay: Double(events) / 30))
+                seed: 1, users: 2_000, items: 500, eventsPerDay: Double(events) / 30))
         let client = try SocketClient(path: stage.socket)
         let catalogue = simulator.catalogue.map {
             BulkRecord(
@@ -53,21 +51,31 @@ extension DemoCommand {
         try live(&simulator, producer, items, user, client, stage, &signals)
     }
 
+    /// The next events and item records, moved so that the last event happens now: the past decays, and the future is refused.
     private static func records(
         _ simulator: inout ShopSimulator, count: Int
     ) -> (events: [BulkRecord], items: [BulkRecord], busiestUser: String) {
+        var drawn: [SimulatedEvent] = []
+        var activity: [String: Int] = [:]
+        var eventCount = 0
+        while eventCount < count {
+            let next = simulator.next()
+            drawn.append(next)
+            guard case .interaction(let user, _, _, _) = next.kind else { continue }
+            activity[user.text, default: 0] += 1
+            eventCount += 1
+        }
+        let shift = SystemClock().wallMilliseconds - (drawn.last?.time ?? 0)
         var events: [BulkRecord] = []
         var items: [BulkRecord] = []
-        var activity: [String: Int] = [:]
-        while events.count < count {
-            let next = simulator.next()
-            let payload = Array(next.json.utf8)
-            switch next.kind {
+        for index in drawn.indices {
+            drawn[index].time += shift
+            let payload = Array(drawn[index].json.utf8)
+            switch drawn[index].kind {
             case .interaction(let user, _, _, _):
-                activity[user.text, default: 0] += 1
                 events.append(
                     BulkRecord(
-                        key: Array(user.text.utf8), payload: payload, timestamp: next.time))
+                        key: Array(user.text.utf8), payload: payload, timestamp: drawn[index].time))
             case .item(let record):
                 items.append(
                     BulkRecord(key: Array(record.id.text.utf8), payload: payload, timestamp: nil))

@@ -89,7 +89,10 @@ final class Daemon: Sendable {
                 stop()
                 return 1
             }
-            if isAlive { notifier.watchdog() }
+            guard isAlive else { continue }
+            notifier.watchdog()
+            // A long recovery is not a failed start as long as the engine works.
+            if !state.withLock({ $0.isReady }) { notifier.extendTimeout(seconds: 30) }
         }
     }
 
