@@ -24,9 +24,7 @@ public final class KafkaSink: RecordSink {
         self.configuration = configuration
         self.observer = observer
         producer = try ProducerHandle(
-            settings: configuration.producerSettings,
-            topics: [configuration.interactionsTopic, configuration.itemsTopic],
-            observer: observer)
+            settings: configuration.producerSettings, observer: observer)
         serve(producer, while: { [weak self] in self?.tick() ?? false })
     }
 
@@ -77,6 +75,12 @@ public final class KafkaSink: RecordSink {
         } else {
             close(waitingAtMostMilliseconds: 0)
         }
+    }
+
+    /// The topics are known to exist: from now on the first record for one need not wait. Not before, since a
+    /// producer that asks for a topic may thereby create it.
+    func topicsExist() {
+        producer.prepare([configuration.interactionsTopic, configuration.itemsTopic])
     }
 
     /// Sends one record; `delivery` is called once, on the sink's lane.

@@ -225,6 +225,7 @@ actor SourceCore {
             let count = try group.handle.partitionCount(of: group.topic, waitingAtMost: wait)
             let itemCount = try items.handle.partitionCount(of: items.topic, waitingAtMost: wait)
             try group.subscribe()
+            sink.topicsExist()
             partitionCount = count
             phase = .running
             consumer?.sourceReady(interactionPartitions: count, itemPartitions: itemCount)
@@ -256,10 +257,10 @@ actor SourceCore {
 
     private func reportLag() {
         for partition in assignment.reading.sorted() {
-            guard let next = applied[partition],
-                let high = group.handle.knownHighWatermark(topic: group.topic, partition)
+            guard let high = group.handle.knownHighWatermark(topic: group.topic, partition)
             else { continue }
-            observer.observe(.lag(partition: partition, records: max(0, high - next)))
+            let lag = max(0, high - (applied[partition] ?? 0))
+            observer.observe(.lag(partition: partition, records: lag))
         }
     }
 

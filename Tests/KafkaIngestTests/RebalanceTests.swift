@@ -42,6 +42,35 @@ import Testing
         await second.stop()
     }
 
+    /// The development broker rebalances when a static member comes back, where a real one does not; what can be seen
+    /// here is that the member keeps its place and the others their partitions.
+    @Test("a static member that comes back goes on where it was")
+    func staticMembership() async throws {
+        let broker = try standardBroker()
+        var configuration = configuration(broker)
+        let shared = SharedState()
+        configuration.groupInstanceID = "one"
+        let first = try Member(configuration, shared)
+        configuration.groupInstanceID = "two"
+        let second = try Member(configuration, shared)
+        #expect(
+            await eventually(within: .seconds(40)) {
+                first.keeper.state.withLock { $0.owned.count } == 2
+                    && second.keeper.state.withLock { $0.owned.count } == 2
+            })
+        await second.stop()
+        let again = try Member(configuration, shared)
+        #expect(
+            await eventually(within: .seconds(40)) {
+                again.keeper.state.withLock { $0.owned.count } == 2
+            })
+        try produce((0..<100).map { keyed("user\($0)", "x") }, configuration)
+        #expect(await eventually { shared.count == 100 })
+        #expect(shared.faults == [])
+        await again.stop()
+        await first.stop()
+    }
+
     @Test("a member that does not settle loses its partitions when the time is over")
     func silent() async throws {
         let broker = try standardBroker()

@@ -206,6 +206,35 @@ import Testing
         await member.stop()
     }
 
+    @Test("a topic that is missing is waited for; one that is forbidden ends the source")
+    func topics() async throws {
+        let broker = try standardBroker(interactions: 3)
+        // Stands for a missing topic, which this broker would create when asked for it.
+        broker.fail(topic: "interactions", with: KafkaError.Code(rawValue: 3))
+        let configuration = configuration(broker)
+        let member = try Member(configuration)
+        #expect(
+            await eventually {
+                member.recorder.count {
+                    if case .note(.warning, let text, _) = $0 {
+                        text.contains("`interactions`")
+                    } else {
+                        false
+                    }
+                } > 0
+            })
+        broker.fail(topic: "interactions", with: nil)
+        #expect(await eventually { member.keeper.state.withLock { $0.owned.count } == 3 })
+        await member.stop()
+
+        broker.fail(topic: "items", with: KafkaError.Code(rawValue: 29))
+        let refused = try Member(configuration)
+        #expect(await eventually { refused.keeper.state.withLock { $0.failure != nil } })
+        let reason = refused.keeper.state.withLock { $0.failure }
+        #expect(reason?.contains("TOPIC_AUTHORIZATION_FAILED") == true)
+        await refused.stop()
+    }
+
     @Test("nothing is lost or read twice while the broker is away")
     func brokerDown() async throws {
         let broker = try standardBroker()

@@ -17,13 +17,23 @@ final class HandleEvents: Sendable {
         case trouble(KafkaError)
     }
 
+    /// Told and not yet taken, at most; further trouble is dropped, rebalances are one at a time.
+    static let pendingMax = 256
+
     private let pending = Mutex<[Event]>([])
     private let closing = Atomic<Bool>(false)
     private let observer: any Observer
 
     init(observer: any Observer) { self.observer = observer }
 
-    func add(_ event: Event) { pending.withLock { $0.append(event) } }
+    func add(_ event: Event) {
+        pending.withLock { pending in
+            if case .trouble(let error) = event, !error.isFatal, pending.count >= Self.pendingMax {
+                return
+            }
+            pending.append(event)
+        }
+    }
 
     /// Everything since the last call, in order.
     func take() -> [Event] {

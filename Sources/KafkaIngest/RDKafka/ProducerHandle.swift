@@ -3,6 +3,7 @@
 import CRdKafka
 import Interactions
 import Ports
+import Synchronization
 
 /// A record on its way to the broker.
 struct OutgoingRecord: Sendable {
@@ -23,16 +24,17 @@ typealias Delivery = @Sendable (Result<LogPosition, KafkaError>) -> Void
 final class ProducerHandle: Sendable {
     let handle: KafkaHandle
     private let reports: KafkaQueue
-    private let topics: [KafkaTopic]
+    private let topics = Mutex<[KafkaTopic]>([])
 
-    /// `topics` are looked up at once, so that the first record for one does not wait for that (about a second).
-    init(
-        settings: [(String, String)], topics: [String] = [], observer: any Observer
-    ) throws(KafkaError) {
-        let handle = try KafkaHandle(.producer, settings: settings, observer: observer)
-        self.handle = handle
+    init(settings: [(String, String)], observer: any Observer) throws(KafkaError) {
+        handle = try KafkaHandle(.producer, settings: settings, observer: observer)
         reports = KafkaQueue(mainOf: handle)
-        self.topics = topics.map { KafkaTopic($0, of: handle) }
+    }
+
+    /// Looks existing topics up, so that the first record for one does not wait for that (about a second).
+    func prepare(_ names: [String]) {
+        let found = names.map { KafkaTopic($0, of: handle) }
+        topics.withLock { $0 = found }
     }
 
     /// Reports deliveries; waits for the first at most `milliseconds`.

@@ -62,6 +62,12 @@ public final class DevelopmentBroker: @unchecked Sendable {
         unsafe rd_kafka_mock_push_request_errors_array(cluster, kind, codes.count, codes)
     }
 
+    /// Asking for the topic fails with this code from now on; nil lets it succeed again.
+    public func fail(topic: String, with code: KafkaError.Code?) {
+        let raw = code?.raw ?? RD_KAFKA_RESP_ERR_NO_ERROR
+        unsafe rd_kafka_mock_topic_set_error(cluster, topic, raw)
+    }
+
     public func setRoundTrip(milliseconds: Int) {
         _ = unsafe rd_kafka_mock_broker_set_rtt(cluster, -1, Int32(clamping: milliseconds))
     }

@@ -63,8 +63,9 @@ struct DeadLetterCommand: ParsableCommand {
         private static func text(_ letter: DeadLetter) -> String {
             let key = letter.key.map { excerpt($0) } ?? "(none)"
             let payload = letter.payload.map { excerpt($0) } ?? "(null)"
-            return "\(letter.position)  \(letter.origin)  \(letter.reason)  key=\(key)\n"
-                + "    \(letter.message)\n    \(payload)"
+            let origin = Terminal.harmless("\(letter.origin)  \(letter.reason)")
+            return "\(letter.position)  \(origin)  key=\(key)\n"
+                + "    \(Terminal.harmless(letter.message))\n    \(payload)"
         }
 
         /// Printable beginning of bytes that may be anything.
