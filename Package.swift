@@ -30,7 +30,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-// Targets are drawn in the order of the module graph in ARCHITECTURE.md: arrows point up the list.
+// The order and the arrows are those of the code map in ARCHITECTURE.md; arrows point up the list.
 let package = Package(
     name: "millrace",
     products: [.executable(name: "millrace", targets: ["millrace"])],
@@ -58,28 +58,30 @@ let package = Package(
         module("Interactions"),
         module("RecordDecoding", ["Interactions", "CSimdjson"]),
         module("Teachers", ["Interactions"]),
-        module("Recommender", ["Interactions", "Teachers", deque]),
+        module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
 
         // The rim: ports, lanes and the parts that touch the world.
         module("Ports", ["Interactions"]),
         module("Lanes", ["CShims"]),
-        module("Pipeline", ["Recommender", "Ports", "Lanes", deque]),
+        module("Pipeline", ["Interactions", "Teachers", "Recommender", "Ports", "Lanes", deque]),
         module("WireProtocol"),
-        module("KafkaIngest", ["Ports", "Lanes", "RecordDecoding", "CRdKafka"]),
-        module("RedisState", ["Ports", "Lanes", "CHiredis"]),
+        module(
+            "KafkaIngest", ["Interactions", "RecordDecoding", "Ports", "Lanes", "CRdKafka"]),
+        module("RedisState", ["Interactions", "Ports", "Lanes", "CHiredis"]),
         module(
             "SocketServer",
-            ["WireProtocol", "Ports", "CShims", "RecordDecoding", nioCore, nioPosix, deque]),
+            ["Interactions", "WireProtocol", "Ports", "CShims", nioCore, nioPosix, deque]),
         module("Telemetry", ["Ports", "Lanes", log, histogram, "CSystemd"]),
-        module("OperationsServer", ["Ports", nioCore, nioPosix, nioHTTP1]),
-        module("Settings", ["Ports", yams]),
+        module("OperationsServer", [nioCore, nioPosix, nioHTTP1]),
+        module("Settings", [yams]),
         .executableTarget(
             name: "millrace",
             dependencies: [
                 "Interactions", "RecordDecoding", "Teachers", "Recommender", "Evaluation", "Ports",
                 "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState", "SocketServer",
-                "Telemetry", "OperationsServer", "Settings", argumentParser, log, nioCore, nioPosix,
+                "Telemetry", "OperationsServer", "Settings", "CShims", argumentParser, nioCore,
+                nioPosix,
             ],
             swiftSettings: strict),
 

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 _Static_assert(sizeof(((struct ucred *)0)->pid) == sizeof(int32_t), "pid_t is 32 bits");
@@ -15,6 +17,8 @@ int shims_name_current_thread(const char *name) {
     cut[sizeof cut - 1] = 0;
     return pthread_setname_np(pthread_self(), cut);
 }
+
+int shims_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 ? 0 : errno; }
 
 int shims_peer_credentials(int descriptor, shims_peer *peer) {
     struct ucred credentials;

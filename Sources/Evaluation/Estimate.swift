@@ -1,5 +1,5 @@
-// Means with an honest error. Events of one user are not independent, so the standard error treats each user as one draw
-// (a cluster-robust error); with one event per user it is the ordinary one.
+// Means with an honest error. Events of one user are not independent, so the standard error treats each user as one
+// draw (a cluster-robust error); with one event per user it is the ordinary one.
 
 /// A mean over scored events, and how far chance may have moved it.
 public struct Estimate: Sendable, Hashable {

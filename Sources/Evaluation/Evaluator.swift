@@ -1,8 +1,9 @@
 // Scores logged events with the serving scorer, before it learns them.
 //
-// The daemon's own Engine ranks: what is measured is what is served. Every protocol is an order of three calls: `learn`,
-// `learnUserOnly` and `score`. For every scored event the list that would have been served is made as well and compared with
-// the full ranking, so that a difference between the fast path and the measured one cannot stay unseen.
+// The daemon's own Engine ranks: what is measured is what is served. Every protocol is an order of three calls:
+// `learn`, `learnUserOnly` and `score`. For every scored event the list that would have been served is made as well
+// and compared with the full ranking, so that a difference between the fast path and the measured one cannot stay
+// unseen.
 
 public import Interactions
 public import Recommender

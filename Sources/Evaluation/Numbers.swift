@@ -1,7 +1,7 @@
 // The little arithmetic and number printing that evaluation needs without Foundation.
 //
-// Logarithm and exponential use only IEEE additions, multiplications and divisions, so that simulated logs and reports
-// are the same bytes on every machine, which libm does not promise.
+// Logarithm and exponential use only IEEE additions, multiplications and divisions, so that simulated logs and
+// reports are the same bytes on every machine, which libm does not promise.
 
 enum Numbers {
     private static let naturalLogOf2 = 0.693_147_180_559_945_3

@@ -29,7 +29,8 @@ public enum EvaluationProtocol: Sendable, Hashable {
 }
 
 extension Evaluator {
-    /// Runs a protocol over a log. `every` n-th event that could be scored is (1 = all of them); `progress` hears how many lines are done.
+    /// Runs a protocol over a log. `every` n-th event that could be scored is (1 = all of them); `progress` hears
+    /// how many lines are done.
     public func run(
         _ order: EvaluationProtocol, over log: [LogChange], every: Int = 1,
         progress: (Int) -> Void = { _ in }

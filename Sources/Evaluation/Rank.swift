@@ -1,5 +1,5 @@
-// Where the item that really came stands in the full ranking. Ties take the middle place, never the best one: a model that
-// scores everything alike must look like chance, not like an oracle.
+// Where the item that really came stands in the full ranking. Ties take the middle place, never the best one: a
+// model that scores everything alike must look like chance, not like an oracle.
 
 /// The place of a target among all candidates.
 public struct Rank: Sendable, Hashable {
@@ -36,7 +36,8 @@ public struct Rank: Sendable, Hashable {
     }
 }
 
-/// What a list of `cutoff` items is worth when the target stands at a rank. No rank (not a candidate) is worth nothing.
+/// What a list of `cutoff` items is worth when the target stands at a rank. No rank (not a candidate) is worth
+/// nothing.
 public enum Metric: String, Sendable, CaseIterable {
     /// 1 when the target is in the list.
     case hitRate = "HR"

@@ -1,5 +1,5 @@
-// Chance from a seed: SplitMix64 (Steele, Lea, Flood 2014). The standard library does not promise the same draws in every
-// version, so the few distributions needed are here.
+// Chance from a seed: SplitMix64 (Steele, Lea, Flood 2014). The standard library does not promise the same draws in
+// every version, so the few distributions needed are here.
 
 /// A stream of random numbers that is a pure function of its seed.
 public struct SeededRandom: Sendable, RandomNumberGenerator {

@@ -20,7 +20,7 @@ public struct KafkaConfiguration: Sendable, Hashable {
     public var eventTypes: EventTypes
     public var limits = DecodingLimits()
     /// Records read from librdkafka in one round, at most; a batch is one partition's share of a round.
-    public var batchRecordsMax = 2_000
+    public var batchRecordsMax = 1_000
     /// How long a round that finds the stream busy waits for more. A quiet stream is never made to wait.
     public var batchWindowMilliseconds = 2
     /// Records delivered and not yet acknowledged: at this bound reading stops, at half of it it goes on.

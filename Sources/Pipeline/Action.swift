@@ -38,6 +38,9 @@ public enum Action: Sendable {
     case acknowledge(PartitionIndex, nextOffset: Offset, recordCount: Int)
     case acknowledgeItems(PartitionIndex, nextOffset: Offset, recordCount: Int)
 
+    // To the lane: another turn, after what waits already.
+    case foldAgain(PartitionIndex)
+
     // To whoever runs the process.
     case observe(Observation)
     /// Recovery is over and the first partitions are being read.

@@ -117,24 +117,30 @@ extension Coordinator {
         for waiter in waiters.removeValue(forKey: user) ?? [] { _ = waiter(loaded) }
     }
 
-    /// Folds what is complete and may go, and sends it off.
-    func foldReady(_ partition: PartitionIndex) {
-        while let entry = owned[partition], entry.phase == .active, !wantsSnapshot,
-            entry.flights.count < configuration.commitsInFlightMax,
-            let first = entry.pending.first, first.missing == 0
+    /// Folds what is complete and may go into one commit, and sends it off. What is left comes in another turn, so that
+    /// requests do not wait behind a long queue of events.
+    public func foldReady(_ partition: PartitionIndex) {
+        guard canFold(partition) else { return }
+        var runs: [Pending] = []
+        var count = 0
+        while let next = owned[partition]?.pending.first, next.missing == 0,
+            runs.isEmpty || count + next.entries.count <= configuration.commitEventsMax
         {
-            var runs: [Pending] = []
-            var count = 0
-            while let next = owned[partition]?.pending.first, next.missing == 0,
-                runs.isEmpty || count + next.entries.count <= configuration.commitEventsMax
-            {
-                count += next.entries.count
-                runs.append(next)
-                owned[partition]?.pending.removeFirst()
-                owned[partition]?.pendingBase += 1
-            }
-            fold(runs, of: partition)
+            count += next.entries.count
+            runs.append(next)
+            owned[partition]?.pending.removeFirst()
+            owned[partition]?.pendingBase += 1
         }
+        fold(runs, of: partition)
+        if canFold(partition) { act(.foldAgain(partition)) }
+    }
+
+    private func canFold(_ partition: PartitionIndex) -> Bool {
+        guard let entry = owned[partition], entry.phase == .active, !wantsSnapshot else {
+            return false
+        }
+        return entry.flights.count < configuration.commitsInFlightMax
+            && entry.pending.first?.missing == 0
     }
 
     private func fold(_ runs: [Pending], of partition: PartitionIndex) {

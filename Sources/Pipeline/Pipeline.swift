@@ -116,6 +116,7 @@ public final class Pipeline: Sendable {
                 source.acknowledge(partition, nextOffset: next, recordCount: count)
             case .acknowledgeItems(let partition, let next, let count):
                 source.acknowledgeItems(partition, nextOffset: next, recordCount: count)
+            case .foldAgain(let partition): perform { $0.foldReady(partition) }
             case .observe(let observation): observer.observe(observation)
             case .ready: events.ready()
             case .fail(let reason): events.failed(reason)

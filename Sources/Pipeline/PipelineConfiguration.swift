@@ -24,7 +24,7 @@ public struct PipelineConfiguration: Sendable {
     /// Users kept in memory.
     public var usersCachedMax = 200_000
     /// Events folded into one commit at most.
-    public var commitEventsMax = 4_096
+    public var commitEventsMax = 1_000
     /// Commits of one partition under way at most.
     public var commitsInFlightMax = 4
     /// A user without an event for this long is forgotten; 0 keeps everybody.

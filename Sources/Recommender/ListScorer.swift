@@ -62,19 +62,19 @@ public struct ListScorer: Sendable {
         catalogue: Catalogue
     ) -> [ListedItem] {
         begin(request, statistics)
-        var best = TopList(limit: request.count)
+        var round = Round(
+            request: request, keys: statistics.items.keys, popularity: statistics.popularity,
+            backoff: backoff, catalogue: catalogue, best: TopList(limit: request.count))
         if let candidates = request.candidates {
             for key in Set(candidates) {
                 guard let number = statistics.items.number(of: key) else { continue }
-                offer(number, request, statistics, catalogue, to: &best)
+                offer(number, in: &round)
             }
         } else {
-            for number in scores.touched {
-                offer(number, request, statistics, catalogue, to: &best)
-            }
-            offerPopular(request, statistics, order, catalogue, to: &best)
+            for number in scores.touched { offer(number, in: &round) }
+            offerPopular(order, itemCount: statistics.items.count, in: &round)
         }
-        return best.sorted().map {
+        return round.best.sorted().map {
             ListedItem(item: $0.key, score: $0.score, ruleScore: scores[$0.number])
         }
     }
@@ -83,8 +83,10 @@ public struct ListScorer: Sendable {
     public mutating func scoreAll(recent: [ItemKey], statistics: Statistics) -> [Double] {
         scores.begin(statistics.items.count)
         rules.add(recent: recent, from: statistics, to: &scores)
+        let popularity = statistics.popularity
+        let backoff = backoff
         return (0..<KeyIndex.Number(statistics.items.count)).map {
-            scores[$0] + backoff * statistics.popularity.share($0)
+            scores[$0] + backoff * popularity.share($0)
         }
     }
 
@@ -105,37 +107,38 @@ public struct ListScorer: Sendable {
         }
     }
 
-    private func score(_ number: KeyIndex.Number, _ statistics: Statistics) -> Double {
-        scores[number] + backoff * statistics.popularity.share(number)
-    }
-
-    private func offer(
-        _ number: KeyIndex.Number, _ request: ListRequest, _ statistics: Statistics,
-        _ catalogue: Catalogue, to best: inout TopList
-    ) {
-        let score = score(number, statistics)
-        guard best.admits(score), stamps[Int(number)] != round,
-            catalogue.isRecommendable(number, now: request.now)
+    private func offer(_ number: KeyIndex.Number, in round: inout Round) {
+        let score = scores[number] + round.backoff * round.popularity.share(number)
+        guard round.best.admits(score), stamps[Int(number)] != self.round,
+            round.catalogue.isRecommendable(number, now: round.request.now)
         else { return }
-        best.offer(
-            Candidate(number: number, key: statistics.items.keys[Int(number)], score: score))
+        round.best.offer(
+            Candidate(number: number, key: round.keys[Int(number)], score: score))
     }
 
     /// Untouched items, most popular first, until none can enter any more.
-    private func offerPopular(
-        _ request: ListRequest, _ statistics: Statistics, _ order: PopularityOrder,
-        _ catalogue: Catalogue, to best: inout TopList
-    ) {
+    private func offerPopular(_ order: PopularityOrder, itemCount: Int, in round: inout Round) {
         for number in order.top {
-            guard best.admits(backoff * statistics.popularity.share(number)) else { return }
-            if scores[number] == 0 { offer(number, request, statistics, catalogue, to: &best) }
+            guard round.best.admits(round.backoff * round.popularity.share(number)) else { return }
+            if scores[number] == 0 { offer(number, in: &round) }
         }
         // The order is exhausted: everything not in it, which is rare or the list is long.
-        if best.isFull, order.isComplete { return }
+        if round.best.isFull, order.isComplete { return }
         let inOrder = Set(order.top)
-        for number in 0..<KeyIndex.Number(statistics.items.count)
+        for number in 0..<KeyIndex.Number(itemCount)
         where scores[number] == 0 && !inOrder.contains(number) {
-            offer(number, request, statistics, catalogue, to: &best)
+            offer(number, in: &round)
         }
     }
+}
+
+/// One list in the making. The parts of the statistics are held here for the whole of it: reaching for them item by item
+/// would count references item by item.
+private struct Round {
+    let request: ListRequest
+    let keys: [ItemKey]
+    let popularity: DecayedPopularity
+    let backoff: Double
+    let catalogue: Catalogue
+    var best: TopList
 }

@@ -72,7 +72,7 @@ public struct KafkaSettings: Sendable, Hashable {
     public var interactionFields = InteractionFields()
     public var itemFields = ItemFields()
     public var partitioner = Partitioner.murmur2
-    public var batchRecordsMax = 2_000
+    public var batchRecordsMax = 1_000
     public var batchWindow = Duration.milliseconds(2)
     public var prefetchRecordsMax = 50_000
     public var prefetchBytesMax = 32 << 20

@@ -11,7 +11,9 @@ struct Millrace: ParsableCommand {
         abstract: "A streaming recommender: Kafka in, live personal feeds out.",
         version: version,
         subcommands: [
-            ServeCommand.self, CheckConfigCommand.self, RecommendCommand.self, WatchCommand.self,
+            ServeCommand.self, DemoCommand.self, CheckConfigCommand.self, RecommendCommand.self,
+            WatchCommand.self,
             ExplainCommand.self, ImportCommand.self, SimulateCommand.self, EvalCommand.self,
+            DeadLetterCommand.self, BrokerCommand.self, WithParentCommand.self,
         ])
 }

@@ -1,5 +1,5 @@
-// The reference accuracies on real logs, with the serving scorer. They need the data folder (MILLRACE_DATA, or shared/data beside the
-// checkout) and are skipped, with these words, where it is absent.
+// The reference accuracies on real logs, with the serving scorer. They need the data folder (MILLRACE_DATA, or
+// shared/data beside the checkout) and are skipped, with these words, where it is absent.
 
 import Evaluation
 import Foundation

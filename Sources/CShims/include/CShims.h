@@ -7,6 +7,9 @@
 /// Names the calling thread (at most 15 bytes are kept). Returns 0 or an errno.
 int shims_name_current_thread(const char *name);
 
+/// Asks the kernel to send this process SIGTERM when its parent ends (prctl(2), PR_SET_PDEATHSIG). Returns 0 or an errno.
+int shims_end_with_parent(void);
+
 /// Who is at the other end of a connected Unix socket (SO_PEERCRED, unix(7)).
 typedef struct {
     int32_t pid;

@@ -1,6 +1,7 @@
 // How a foreign file is laid out, and where its lines keep what we need.
 
-/// Layout and fields of one file. A field is a column's header, a JSON key, or (`1`, `2`, ...) a position; the first that is there counts.
+/// Layout and fields of one file. A field is a column's header, a JSON key, or (`1`, `2`, ...) a position; the
+/// first that is there counts.
 public struct ImportShape: Sendable, Hashable {
     public enum Layout: Sendable, Hashable {
         /// MovieLens' old files: fields between `::`, no quotes, no header.

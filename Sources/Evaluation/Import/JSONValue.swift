@@ -1,5 +1,6 @@
-// A small JSON reader for importing foreign logs line by line: any valid JSON up to a depth, in plain Swift, one value at a time.
-// The daemon's hot path has a faster decoder of its own; this one has no dependency and names the byte where it gave up.
+// A small JSON reader for importing foreign logs line by line: any valid JSON up to a depth, in plain Swift, one
+// value at a time. The daemon's hot path has a faster decoder of its own; this one has no dependency and names the
+// byte where it gave up.
 
 /// A JSON value. Numbers keep their text, so that identifiers written as numbers survive unchanged.
 public enum JSONValue: Sendable, Hashable {

@@ -1,4 +1,5 @@
-// Comma-separated files as people really write them (RFC 4180): quotes, doubled quotes, separators and line ends inside quotes.
+// Comma-separated files as people really write them (RFC 4180): quotes, doubled quotes, separators and line ends
+// inside quotes.
 
 /// Cuts a stream of bytes into records of fields.
 public struct SeparatedValues: Sendable {
@@ -19,7 +20,8 @@ public struct SeparatedValues: Sendable {
 
     public init(separator: UInt8 = UInt8(ascii: ",")) { self.separator = separator }
 
-    /// Takes a line without its line feed. Returns the record it completes; nil when a quoted field goes on in the next line.
+    /// Takes a line without its line feed. Returns the record it completes; nil when a quoted field goes on in the
+    /// next line.
     public mutating func take(line: [UInt8]) throws(Failure) -> [[UInt8]]? {
         byteCount += line.count + 1
         guard byteCount <= Self.recordBytesMax else {

@@ -6,7 +6,8 @@ extension Milliseconds {
     /// Larger numbers are milliseconds: 1e11 seconds is the year 5138, 1e11 milliseconds is 1973.
     private static let secondsMax = 1e11
 
-    /// Reads a count of seconds or milliseconds since 1970, or an RFC 3339 time or date; nil for anything else or before 1970.
+    /// Reads a count of seconds or milliseconds since 1970, or an RFC 3339 time or date; nil for anything else or
+    /// before 1970.
     public static func imported(_ text: String) -> Milliseconds? {
         if let number = Double(text) {
             guard number >= 0, number < 1e14 else { return nil }

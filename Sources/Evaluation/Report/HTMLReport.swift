@@ -63,7 +63,7 @@ extension EvaluationReport {
                 ]
             })
         return out
-            + "<p class=\"soft\">± is one standard error; the events of a user count as one draw.</p>\n"
+            + "<p class=\"soft\">± is one standard error; a user's events count as one draw.</p>\n"
     }
 
     private var breakdownTables: String {

@@ -1,7 +1,8 @@
-// Line charts as SVG text: readable in a browser, in a document and on paper, in light and dark, with nothing to install.
+// Line charts as SVG text: readable in a browser, in a document and on paper, in light and dark, with nothing to
+// install.
 //
-// Colours are written as attributes for viewers that know no style sheets, and again as classes that follow the reader's
-// preference for dark. Lines differ by dash as well as by colour.
+// Colours are written as attributes for viewers that know no style sheets, and again as classes that follow the
+// reader's preference for dark. Lines differ by dash as well as by colour.
 
 /// A line chart.
 public struct SVGChart: Sendable {
@@ -172,13 +173,15 @@ public struct SVGChart: Sendable {
         var out = """
             <polyline class="stroke\(index % Self.palette.count)" fill="none" \
             stroke="\(colour.light)" stroke-width="2.2" stroke-linejoin="round" \
-            stroke-linecap="round"\(Self.dash(colour.dash)) points="\(pairs.joined(separator: " "))"/>
+            stroke-linecap="round"\(Self.dash(colour.dash)) \
+            points="\(pairs.joined(separator: " "))"/>
 
             """
         if series[index].hasDots || pairs.count == 1 {
             for point in series[index].points {
                 out += """
-                    <circle class="fill\(index % Self.palette.count)" fill="\(colour.light)" r="3.5" \
+                    <circle class="fill\(index % Self.palette.count)" fill="\(colour.light)" \
+                    r="3.5" \
                     cx="\(Self.text(place(point.x, x)))" cy="\(Self.text(height(point.y, y)))"/>
 
                     """

@@ -1,8 +1,9 @@
 // A shop with drifting tastes, one event at a time, forever: something to stream when there is no log at hand.
 //
-// It is built to have what real logs have and recommenders must follow: people with a few interests that change, items that
-// lead to other items, fashions that come and go, new items that draw attention, items that are withdrawn, hours of the day, and a few very
-// active users. Equal configurations give equal events on every machine.
+// It is built to have what real logs have and recommenders must follow: people with a few interests that change,
+// items that lead to other items, fashions that come and go, new items that draw attention, items that are
+// withdrawn, hours of the day, and a few very active users. Equal configurations give equal events on every
+// machine.
 
 public import Interactions
 

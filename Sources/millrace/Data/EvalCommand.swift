@@ -11,10 +11,10 @@ struct EvalCommand: ParsableCommand {
         commandName: "eval",
         abstract: "Measure recommendation accuracy on a log: full ranking, ties in the middle.",
         discussion: """
-            prequential    every event after the warm-up is scored with the state just before it, then learned
+            prequential    every event after the warm-up is scored with the state just before it
             leave-one-out  every user's last event is scored by what all other events taught
             time-split     later events are scored while only histories go on
-            office         the fixed Amazon Office split released with TCA4Rec (item.csv, train_10000.csv, test_5000.csv)
+            office         the fixed Amazon Office split released with TCA4Rec
 
             The last source is the baseline of the paired differences.
             """)
@@ -28,7 +28,9 @@ struct EvalCommand: ParsableCommand {
 
     @Option(name: .customLong("protocol"), help: "office, prequential, leave-one-out, time-split.")
     var order: Order = .prequential
-    @Option(help: "The folder with events.jsonl and items.jsonl, or with the Office files.")
+    @Option(
+        help:
+            "The folder with events.jsonl and items.jsonl; for office with the released CSV files.")
     var data: String
     @Option(help: "rules, popularity or count (undecayed); may be repeated.")
     var teacher: [EvaluatedSource] = [.rules, .popularity]
@@ -96,9 +98,10 @@ struct EvalCommand: ParsableCommand {
         return summary(
             of: evaluator, title: "Office, \(split.test.count) test rows",
             method:
-                "Fixed split of Amazon Office Products as released with TCA4Rec. Every training row "
-                + "is a history of its own; all \(grouped(evaluator.candidateCount)) items are ranked, "
-                + "seen ones included; ties take the middle rank.",
+                "Fixed split of Amazon Office Products as released with TCA4Rec. "
+                + "Every training row is a history of its own; "
+                + "all \(grouped(evaluator.candidateCount)) items are ranked, seen ones included; "
+                + "ties take the middle rank.",
             files: split.files)
     }
 
@@ -114,16 +117,16 @@ struct EvalCommand: ParsableCommand {
             case .timeSplit:
                 (
                     .timeSplit(train: share),
-                    "Learned on the first \(fixed(share * 100, 0)) % of the events; later ones are scored while only "
-                        + "histories go on."
+                    "Learned on the first \(fixed(share * 100, 0)) % of the events; "
+                        + "later ones are scored while only histories go on."
                 )
             case .leaveOneOut:
                 (.leaveOneOut, "Every user's last event, scored by what all other events taught.")
             default:
                 (
                     .prequential(warmUp: share),
-                    "Every event after the first \(fixed(share * 100, 0)) % is scored with the state just before it, "
-                        + "then learned."
+                    "Every event after the first \(fixed(share * 100, 0)) % is scored "
+                        + "with the state just before it, then learned."
                 )
             }
         var progress = ProgressBar("evaluating", total: log.changes.count)
@@ -141,6 +144,10 @@ struct EvalCommand: ParsableCommand {
         of evaluator: Evaluator, title: String, method: String, files: [ReportedFile]
     ) -> EvaluationReport {
         let engine = evaluator.configuration.engine
+        // The fixed split tells no times, so nothing decays there.
+        let halfLife =
+            order == .office
+            ? "none" : "\(fixed(Double(engine.halfLivesSeconds[0]) / 3_600, 2)) h of event time"
         var facts = [
             ReportedFact("events learned", grouped(evaluator.learnedCount)),
             ReportedFact("events scored", grouped(evaluator.outcomes.first?.count ?? 0)),
@@ -149,11 +156,10 @@ struct EvalCommand: ParsableCommand {
             ReportedFact(
                 "rules",
                 "recency \(text(engine.rules.recency)), last \(engine.rules.sourcesMax) items, "
-                    + "prior \(fixed(engine.rules.prior, 2)), back-off \(fixed(engine.rules.backoff, 3))"
+                    + "prior \(fixed(engine.rules.prior, 2)), "
+                    + "back-off \(fixed(engine.rules.backoff, 3))"
             ),
-            ReportedFact(
-                "half-life of popularity",
-                "\(fixed(Double(engine.halfLivesSeconds[0]) / 3_600, 2)) h of event time"),
+            ReportedFact("half-life of popularity", halfLife),
             ReportedFact("seed", "none: nothing is drawn at random"),
         ]
         if evaluator.userCount > 0 {

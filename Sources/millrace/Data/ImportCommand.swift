@@ -10,8 +10,9 @@ struct ImportCommand: ParsableCommand {
         abstract:
             "Turn a public or private log into events.jsonl (sorted by time) and items.jsonl.",
         discussion: """
-            The lines written are what the topics `interactions` and `items` take. Bad lines are counted under their reason and \
-            do not stop the import. Compressed files: zcat reviews.json.gz | millrace import amazon --events - --out DIR
+            The lines written are what the topics `interactions` and `items` take. Bad lines are \
+            counted under their reason and do not stop the import. Compressed files: \
+            zcat reviews.json.gz | millrace import amazon --events - --out DIR
 
             A field option names a column's header, a JSON key, or (1, 2, ...) a position.
             """)

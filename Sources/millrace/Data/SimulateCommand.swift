@@ -10,9 +10,11 @@ struct SimulateCommand: ParsableCommand {
         commandName: "simulate",
         abstract: "Make up the log of a shop with drifting tastes, new items, fashions and visits.",
         discussion: """
-            With --out the log goes to events.jsonl and items.jsonl; records of items that come or go later carry the time (`ts`) at which they do. \
-            Without it, events are written to standard output as they would come, at --rate a second, until --events is reached or you stop it: \
-            millrace simulate --rate 100 --items-file items.jsonl | kcat -P -b localhost:9092 -t interactions
+            With --out the log goes to events.jsonl and items.jsonl; records of items that come or \
+            go later carry the time (`ts`) at which they do. Without it, events are written to \
+            standard output as they would come, at --rate a second, until --events is reached or \
+            you stop it: millrace simulate --rate 100 --items-file items.jsonl | \
+            kcat -P -b localhost:9092 -t interactions
 
             Equal options give equal bytes on every machine.
             """)

@@ -1,4 +1,5 @@
-// Sorts a log by time that need not fit into memory: sorted runs on disk, merged at the end. Lines of equal time keep their order.
+// Sorts a log by time that need not fit into memory: sorted runs on disk, merged at the end. Lines of equal time
+// keep their order.
 
 import Glibc
 

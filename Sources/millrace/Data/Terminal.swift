@@ -3,7 +3,8 @@
 import Evaluation
 import Glibc
 
-/// A progress bar for commands that take longer than two seconds; a line every ten seconds when stderr is no terminal.
+/// A progress bar for commands that take longer than two seconds; a line every ten seconds when stderr is no
+/// terminal.
 struct ProgressBar {
     private let label: String
     private let total: Int?
@@ -12,7 +13,6 @@ struct ProgressBar {
     private var next: ContinuousClock.Instant
     private let isTerminal = isatty(2) == 1
     private var isDrawn = false
-    private var calls = 0
 
     private static let patience = Duration.seconds(2)
 
@@ -25,8 +25,6 @@ struct ProgressBar {
 
     /// Cheap enough to be called for every line.
     mutating func update(_ done: Int) {
-        calls &+= 1
-        guard calls & 63 == 0 else { return }
         let now = clock.now
         guard now >= next else { return }
         next = now + (isTerminal ? .milliseconds(200) : .seconds(10))

@@ -1,12 +1,14 @@
 // Helper processes of the demo: started with their output in a file or a pipe, gone when the demo is gone, however it ends.
 
 import ArgumentParser
+import CShims
 import Glibc
 
 /// Runs another program that the kernel ends when this program's parent does: what Ctrl-C, `kill -9` and a crash have in common.
 struct WithParentCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "with-parent", abstract: "Run a program that ends with the one that started it.",
+        commandName: "with-parent",
+        abstract: "Run a program that ends with the one that started it.",
         shouldDisplay: false)
 
     @Argument(parsing: .captureForPassthrough) var words: [String] = []
@@ -15,14 +17,14 @@ struct WithParentCommand: ParsableCommand {
         let words = Array(self.words.drop { $0 == "--" })
         guard !words.isEmpty else { throw ValidationError("which program?") }
         let parent = getppid()
-        unsafe prctl(PR_SET_PDEATHSIG, UInt(SIGTERM))
+        _ = shims_end_with_parent()
         // The parent may have gone between fork and prctl.
         guard getppid() == parent else { return }
         // Ctrl-C at the terminal is for the parent, which then stops us in order.
-        unsafe setpgid(0, 0)
+        setpgid(0, 0)
         var arguments = unsafe words.map { unsafe strdup($0) }
         unsafe arguments.append(nil)
-        unsafe execvp(arguments[0], arguments)
+        if let program = unsafe arguments[0] { unsafe execvp(program, arguments) }
         throw CommandFailure("cannot run \(words[0]): \(systemReason())")
     }
 }
@@ -40,12 +42,13 @@ final class ChildProcess {
 
     /// `log` receives standard error, and standard output unless it is piped.
     init(_ words: [String], log: String, pipesOutput: Bool = false) throws {
-        var actions = posix_spawn_file_actions_t()
+        var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
         var ends: [Int32] = [-1, -1]
         if pipesOutput {
-            guard unsafe pipe2(&ends, O_CLOEXEC) == 0 else { throw CommandFailure(systemReason()) }
+            guard unsafe pipe(&ends) == 0 else { throw CommandFailure(systemReason()) }
+            for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
             unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         } else {
             unsafe posix_spawn_file_actions_addopen(
@@ -65,13 +68,14 @@ final class ChildProcess {
         let all = [Self.ownPath, "with-parent", "--"] + words
         var arguments = unsafe all.map { unsafe strdup($0) }
         unsafe arguments.append(nil)
-        defer { for index in 0..<arguments.count { unsafe free(arguments[index]) } }
+        defer { for index in 0..<(unsafe arguments.count) { unsafe free(arguments[index]) } }
         var made = pid_t()
         let code = unsafe posix_spawn(
-            &made, Self.ownPath, &actions, &attributes, arguments, environ)
+            &made, Self.ownPath, &actions, &attributes, arguments, unsafe environ)
         if pipesOutput { close(ends[1]) }
         guard code == 0 else {
-            throw CommandFailure("cannot run \(words[0]): \(unsafe String(cString: strerror(code)))")
+            let reason = unsafe String(cString: strerror(code))
+            throw CommandFailure("cannot run \(words[0]): \(reason)")
         }
         pid = made
         output = ends[0]

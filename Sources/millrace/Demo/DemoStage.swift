@@ -1,5 +1,6 @@
 // Everything the demo needs, in one private folder: a Redis, a broker, a daemon. Gone without a trace when it closes.
 
+import Foundation
 import Glibc
 import KafkaIngest
 import Settings
@@ -21,7 +22,8 @@ final class DemoStage {
                 try ChildProcess(
                     [
                         "redis-server", "--port", "0", "--unixsocket", folder + "/redis.sock",
-                        "--unixsocketperm", "700", "--save", "", "--appendonly", "no", "--dir", folder,
+                        "--unixsocketperm", "700", "--save", "", "--appendonly", "no", "--dir",
+                        folder,
                     ], log: folder + "/redis.log"))
             let broker = try ChildProcess(
                 [
@@ -85,19 +87,7 @@ final class DemoStage {
     func close(keepingFolder: Bool) {
         for child in children.reversed() { child.stop(withinMilliseconds: 10_000) }
         children = []
-        if !keepingFolder { removeFolder() }
-    }
-
-    private func removeFolder() {
-        guard let listing = unsafe opendir(folder) else { return }
-        while let entry = unsafe readdir(listing) {
-            let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != ".", name != ".." { unlink(folder + "/" + name) }
-        }
-        unsafe closedir(listing)
-        rmdir(folder)
+        if !keepingFolder { try? FileManager.default.removeItem(atPath: folder) }
     }
 }
 

@@ -13,7 +13,7 @@ extension DemoCommand {
         var simulator = ShopSimulator(
             ShopConfiguration(
                 seed: 1, users: 2_000, items: 500,
-                startTime: clock.wallMilliseconds - 30 * 86_400_000,
+                startTime: clock.wallMilliseconds - 32 * 86_400_000,
                 eventsPerDay: Double(events) / 30))
         let client = try SocketClient(path: stage.socket)
         let catalogue = simulator.catalogue.map {
@@ -24,7 +24,9 @@ extension DemoCommand {
         let items = try BulkProducer(
             configuration: configuration, topic: configuration.itemsTopic, clock: clock)
         _ = try items.run(catalogue)
-        say("a shop with \(grouped(catalogue.count)) items opens; \(grouped(events)) events stream in")
+        say(
+            "a shop with \(grouped(catalogue.count)) items opens; \(grouped(events)) events stream in"
+        )
         let producer = try BulkProducer(
             configuration: configuration, topic: configuration.interactionsTopic, clock: clock)
         let offsets = try GroupOffsets(
@@ -33,9 +35,9 @@ extension DemoCommand {
         let batch = Self.records(&simulator, count: events)
         let progress = ProgressLine("streaming", total: batch.events.count)
         _ = try items.run(batch.items)
-        let done = try producer.run(batch.events, ahead: AheadLimit { offsets.committed() }) {
-            progress.update($0.acknowledged)
-        }
+        let done = try producer.run(
+            batch.events, ahead: AheadLimit { offsets.committed() },
+            progress: { progress.update($0.acknowledged) })
         progress.finish()
         try waitUntil("every event is durable", &signals) {
             try StreamInfo(client).committedOffsets >= done.acknowledged
@@ -139,7 +141,9 @@ extension DemoCommand {
                 let text = inner.prefix(3).map { "\($0.key.text ?? "?") \(Self.short($0.value))" }
                 Terminal.line("    \(pair.key.text ?? "?"): \(text.joined(separator: ", "))")
             case .array(let inner):
-                Terminal.line("    \(pair.key.text ?? "?"): \(inner.prefix(3).map(Self.short).joined(separator: "; "))")
+                Terminal.line(
+                    "    \(pair.key.text ?? "?"): \(inner.prefix(3).map(Self.short).joined(separator: "; "))"
+                )
             default: Terminal.line("    \(pair.key.text ?? "?"): \(Self.short(pair.value))")
             }
         }
@@ -163,8 +167,9 @@ extension DemoCommand {
     /// The id of the first entry of an XREAD reply, in either protocol version.
     static func firstEntryID(_ reply: Reply) -> String? {
         switch reply {
-        case .map(let pairs): pairs.first.flatMap { elements($0.value).first }
-            .flatMap { elements($0).first?.text }
+        case .map(let pairs):
+            pairs.first.flatMap { elements($0.value).first }
+                .flatMap { elements($0).first?.text }
         case .array(let streams):
             streams.first.flatMap { elements($0).last }.flatMap { elements($0).first }
                 .flatMap { elements($0).first?.text }

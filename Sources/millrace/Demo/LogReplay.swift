@@ -20,11 +20,12 @@ struct LogReplay {
         var decoder = ItemDecoder(fields: configuration.itemFields, limits: configuration.limits)
         var records: [BulkRecord] = []
         var refused = 0
-        try LineReader(path: path).forEachLine { line in
+        let lines = try LineReader(path)
+        while let line = try lines.next() {
             let outcome = unsafe decoder.decode(key: nil, payload: line.span.bytes)
             guard case .change(.set(let record, _)) = outcome else {
                 refused += 1
-                return
+                continue
             }
             records.append(
                 BulkRecord(key: Array(record.id.text.utf8), payload: line, timestamp: nil))
@@ -38,7 +39,9 @@ struct LogReplay {
         pace: BulkPace, isCancelled: () -> Bool = { false }
     ) throws -> Int {
         let path = folder + "/events.jsonl"
-        let total = try LineReader(path: path).countLines()
+        let counter = try LineReader(path)
+        while try counter.next() != nil {}
+        let total = counter.lineNumber
         let log = try EventLog(path: path, configuration: configuration)
         let producer = try BulkProducer(
             configuration: configuration, topic: configuration.interactionsTopic,
@@ -63,32 +66,6 @@ struct LogReplay {
 final class ProgressLine {
     private var bar: ProgressBar
     init(_ label: String, total: Int?) { bar = ProgressBar(label, total: total) }
-    func update(_ done: Int) { for _ in 0..<64 { bar.update(done) } }
+    func update(_ done: Int) { bar.update(done) }
     func finish() { bar.finish() }
-}
-
-/// Lines of a file, without their line feeds.
-struct LineReader {
-    private let bytes: [UInt8]
-
-    init(path: String) throws {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw CommandFailure("cannot read \(path): \(systemReason())") }
-        defer { close(descriptor) }
-        var found: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 1 << 20)
-        while true {
-            let count = unsafe read(descriptor, &chunk, chunk.count)
-            guard count >= 0 else { throw CommandFailure("cannot read \(path): \(systemReason())") }
-            if count == 0 { break }
-            found += chunk[..<count]
-        }
-        bytes = found
-    }
-
-    func forEachLine(_ body: ([UInt8]) throws -> Void) rethrows {
-        for line in bytes.split(separator: UInt8(ascii: "\n")) { try body(Array(line)) }
-    }
-
-    func countLines() -> Int { bytes.reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) } }
 }

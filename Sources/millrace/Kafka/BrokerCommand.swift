@@ -1,6 +1,7 @@
 // `millrace broker`: librdkafka's mock cluster in a process of its own, for development, the demo and tests.
 
 import ArgumentParser
+import CShims
 import Glibc
 import KafkaIngest
 
@@ -25,7 +26,7 @@ struct BrokerCommand: ParsableCommand {
     @Flag(help: "Take commands from standard input.") var commands = false
 
     func run() throws {
-        if withParent { unsafe prctl(PR_SET_PDEATHSIG, UInt(SIGTERM)) }
+        if withParent { _ = shims_end_with_parent() }
         guard (1...64).contains(brokers) else {
             throw ValidationError("--brokers \(brokers) is not in 1...64")
         }
@@ -35,7 +36,8 @@ struct BrokerCommand: ParsableCommand {
             topics: topics, brokers: brokers, announce: { Terminal.line($0) },
             nextCommand: {
                 if readsCommands { return readLine() }
-                while true { pause() }
+                while pause() != 0 {}
+                return nil
             })
     }
 

@@ -1,0 +1,60 @@
+# `make demo` and `make test` do everything on a fresh Debian 12 with Swift 6.3, as root or with sudo.
+SWIFT ?= swift
+SWIFT_BUILD_FLAGS ?=
+RELEASE = -c release $(SWIFT_BUILD_FLAGS)
+# The log to show instead of a simulated shop: make demo LOG=folder
+LOG ?=
+DEMO_FLAGS ?=
+TEST_FLAGS ?=
+DESTDIR ?=
+prefix ?= /usr
+sysconfdir ?= /etc
+unitdir ?= /usr/lib/systemd/system
+
+FORMATTED = Sources Tests Package.swift
+
+.PHONY: all setup build demo test lint format census check-config install clean
+
+all: build
+
+# Packages of Debian, and the right Swift: needs root or sudo when a package is missing.
+setup:
+	@SWIFT=$(SWIFT) .ci/setup
+
+build:
+	$(SWIFT) build $(RELEASE) --product millrace
+
+# A private Redis, a private broker and a simulated shop: a feed changes before your eyes.
+demo: setup build
+	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" demo $(DEMO_FLAGS) $(if $(LOG),--log "$(LOG)")
+
+test: setup
+	$(SWIFT) build $(SWIFT_BUILD_FLAGS) --build-tests
+	$(SWIFT) test $(SWIFT_BUILD_FLAGS) --skip-build --quiet $(TEST_FLAGS)
+
+lint:
+	$(SWIFT) format lint -s -r $(FORMATTED)
+
+format:
+	$(SWIFT) format -i -r $(FORMATTED)
+
+# Records the count of unsafe and unchecked places anew, after a reading of what changed.
+census:
+	MILLRACE_RECORD_CENSUS=1 $(SWIFT) test --filter RepositoryTests
+
+check-config: build
+	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" check-config Config/millrace.yaml
+
+# An existing settings file stays.
+install: build
+	install -D -m 755 "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" "$(DESTDIR)$(prefix)/bin/millrace"
+	install -d "$(DESTDIR)$(unitdir)" "$(DESTDIR)$(sysconfdir)/millrace"
+	for unit in systemd/*; do \
+	    sed 's|/usr/bin/millrace|$(prefix)/bin/millrace|; s|/etc/millrace|$(sysconfdir)/millrace|' "$$unit" \
+	        > "$(DESTDIR)$(unitdir)/$${unit##*/}" || exit 1; \
+	done
+	test -e "$(DESTDIR)$(sysconfdir)/millrace/millrace.yaml" \
+	    || install -m 644 Config/millrace.yaml "$(DESTDIR)$(sysconfdir)/millrace/millrace.yaml"
+
+clean:
+	$(SWIFT) package clean
