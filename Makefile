@@ -1,7 +1,8 @@
 # `make demo` and `make test` do everything on a fresh Debian 12 with Swift 6.3, as root or with sudo.
 SWIFT ?= swift
 SWIFT_BUILD_FLAGS ?=
-RELEASE = -c release $(SWIFT_BUILD_FLAGS)
+# Swift's libraries go into the program: where it runs, only Debian's packages are needed.
+RELEASE = -c release --static-swift-stdlib $(SWIFT_BUILD_FLAGS)
 # The log to show instead of a simulated shop: make demo LOG=folder
 LOG ?=
 DEMO_FLAGS ?=

@@ -42,7 +42,8 @@ public struct EventType: Sendable, Hashable {
     public typealias Index = UInt8
 
     public var name: String
-    /// What one such event adds to popularity; not positive means the item is no evidence of taste and takes no part in rules.
+    /// What one such event adds to popularity; not positive means the item is no evidence of taste and takes no part
+    /// in rules.
     public var weight: Int
     public var seen: SeenRule
 

@@ -1,8 +1,9 @@
-// What is kept of a user: the last distinct items, recent event ids, a count. Small, versioned, byte for byte the same for
-// the same events, whatever the batches they came in: digests are taken of these bytes.
+// What is kept of a user: the last distinct items, recent event ids, a count. Small, versioned, byte for byte the
+// same for the same events, whatever the batches they came in: digests are taken of these bytes.
 //
-// Stored form: 'M', version, then sections (tag, varint length, payload). A section this version does not know is kept as it is
-// and written back, so that state of later versions (summaries, teacher vectors) joins without a format break.
+// Stored form: 'M', version, then sections (tag, varint length, payload). A section this version does not know is
+// kept as it is and written back, so that state of later versions (summaries, teacher vectors) joins without a format
+// break.
 
 /// One remembered interaction: 13 bytes that matter, 16 in memory.
 public struct HistoryEntry: Sendable, Hashable {
@@ -10,8 +11,9 @@ public struct HistoryEntry: Sendable, Hashable {
     /// Seconds since 1970.
     public var seconds: UInt32
     public var type: EventType.Index
-    /// How many distinct items back the item stood when it was last repeated: 1 is twice in a row, 0 is never (or long ago).
-    /// Repeats are evidence of their own: without them rules lose a fifth of their hits where people buy again.
+    /// How many distinct items back the item stood when it was last repeated: 1 is twice in a row, 0 is never (or
+    /// long ago). Repeats are evidence of their own: without them rules lose a fifth of their hits where people buy
+    /// again.
     public var repeatGap: UInt8
 
     public init(item: ItemKey, seconds: UInt32, type: EventType.Index, repeatGap: UInt8 = 0) {

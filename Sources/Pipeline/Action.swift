@@ -1,4 +1,5 @@
-// What the coordinator asks the world to do. It never does anything itself, so that a test or the simulator can be the world.
+// What the coordinator asks the world to do. It never does anything itself, so that a test or the simulator can be
+// the world.
 
 public import Interactions
 public import Ports
@@ -13,8 +14,8 @@ public enum DeltaPurpose: Sendable, Hashable {
     case peers
 }
 
-/// Comes back with the answer to a read: an answer to a question from before a restart, or from an earlier ownership of a partition,
-/// is recognised and dropped.
+/// Comes back with the answer to a read: an answer to a question from before a restart, or from an earlier ownership
+/// of a partition, is recognised and dropped.
 public typealias Ticket = UInt64
 
 public enum Action: Sendable {

@@ -216,7 +216,8 @@ extension Coordinator {
         }
     }
 
-    /// Folds one event and applies its edits at once, so that the next event of the batch is scored by what this one taught.
+    /// Folds one event and applies its edits at once, so that the next event of the batch is scored by what this one
+    /// taught.
     private func foldAtOnce(
         _ entry: LogEntry, _ slot: UserCache.Slot, edits: inout StatisticsEditsWriter
     ) -> FoldOutcome {

@@ -138,8 +138,8 @@ extension Coordinator {
         foldReady(partition)
     }
 
-    /// The time before which a user of the scanned page counts as idle. Event time, not the wall clock: a log replayed later is
-    /// swept alike. Above the bound on bytes, the older half of each page goes.
+    /// The time before which a user of the scanned page counts as idle. Event time, not the wall clock: a log
+    /// replayed later is swept alike. Above the bound on bytes, the older half of each page goes.
     private func cutoff(_ seconds: [UInt32]) -> UInt32? {
         var cutoff: UInt32 = 0
         if configuration.userIdleSecondsMax > 0 {

@@ -191,7 +191,8 @@ extension Coordinator {
             act(
                 .fail(
                     "partition \(partition): the log begins at offset \(lowest), the stored offset is \(stored); "
-                        + "records between are gone. Set kafka.offset-gap to skip (accept the loss) or rewind (the log is new)"
+                        + "records between are gone. Set kafka.offset-gap to skip (accept the loss)"
+                        + " or rewind (the log is new)"
                 ))
         case .skip, .rewind:
             dropPending(partition)

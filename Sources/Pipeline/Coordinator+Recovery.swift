@@ -87,7 +87,8 @@ extension Coordinator {
         return after
     }
 
-    /// The statistics cannot be had from checkpoint and deltas: each partition's histories are folded again when claimed.
+    /// The statistics cannot be had from checkpoint and deltas: each partition's histories are folded again when
+    /// claimed.
     private func refoldEverything() {
         engine.replace(
             statistics: Statistics(
@@ -160,8 +161,8 @@ extension Coordinator {
         switch purpose {
         case .claim, .peers: restart()
         case .recovery:
-            // Another instance may have checkpointed, and trimmed, since we read the checkpoint: read it again. If that does
-            // not help, the histories themselves are what is left.
+            // Another instance may have checkpointed, and trimmed, since we read the checkpoint: read it again. If
+            // that does not help, the histories themselves are what is left.
             if gapsInRecovery == 0 {
                 restart()
                 gapsInRecovery = 1

@@ -34,7 +34,8 @@ extension Coordinator {
         act(.load(partition, [user], ticket(of: partition)))
     }
 
-    /// A user of a partition that another instance owns: read afresh every time, because only the owner knows of changes.
+    /// A user of a partition that another instance owns: read afresh every time, because only the owner knows of
+    /// changes.
     private func loadForeign(
         _ user: UserID, _ partition: PartitionIndex,
         _ body: @escaping (UserState?, _ bytes: Int) -> Void

@@ -1,7 +1,7 @@
 // The pipeline as a pure state machine: what comes in from the log, the store and the clients becomes actions.
 //
-// Everything runs on one lane, synchronously, in the order of arrival. The law that everything here serves: users' states,
-// statistics and next offset in the store are always those of one prefix of each partition's log (promise G1).
+// Everything runs on one lane, synchronously, in the order of arrival. The law that everything here serves: users'
+// states, statistics and next offset in the store are always those of one prefix of each partition's log (promise G1).
 
 import DequeModule
 public import Interactions
@@ -85,8 +85,8 @@ public final class Coordinator {
     var partitionCount: Int32 = 0
     var itemPartitionCount: Int32 = 0
     var owned: [PartitionIndex: Owned] = [:]
-    /// Partitions the group gave us but a newer epoch took, and since when. Either we are the zombie, and the group will tell us; or
-    /// a zombie took what is ours, and after a while we take it back.
+    /// Partitions the group gave us but a newer epoch took, and since when. Either we are the zombie, and the group
+    /// will tell us; or a zombie took what is ours, and after a while we take it back.
     var fenced: [PartitionIndex: Milliseconds] = [:]
     /// For every partition, the commit up to which its edits are in the statistics.
     var applied: [PartitionIndex: Int64] = [:]

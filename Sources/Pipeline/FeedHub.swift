@@ -1,7 +1,7 @@
 // Feeds: the lists of watched users, numbered, kept for resuming, told to observers when they change.
 //
-// Entries live in memory: their epoch is this run's, so a reader that comes back after a restart sees a gap and gets the full
-// list first, which is what a list feed needs (product surface 2).
+// Entries live in memory: their epoch is this run's, so a reader that comes back after a restart sees a gap and gets
+// the full list first, which is what a list feed needs (product surface 2).
 
 import DequeModule
 import Interactions

@@ -1,7 +1,7 @@
 // How good the lists are on the stream itself: every event is scored with the state just before it, then learned.
 //
-// What is scored is the list that would have been served, in the daemon, from the daemon's state; seen items are left out
-// and an event of a seen item is not scored. The last `windowsMax` windows are kept for a chart.
+// What is scored is the list that would have been served, in the daemon, from the daemon's state; seen items are left
+// out and an event of a seen item is not scored. The last `windowsMax` windows are kept for a chart.
 
 import Interactions
 import Ports

@@ -22,8 +22,8 @@ struct CachedUser {
     fileprivate var older: Int32 = -1
 }
 
-/// What waits for a user's state. Nil says that the state cannot be had now; the answer says whether to go on waiting, which
-/// a batch does and a request does not.
+/// What waits for a user's state. Nil says that the state cannot be had now; the answer says whether to go on
+/// waiting, which a batch does and a request does not.
 typealias Waiter = (CachedUser?) -> Bool
 
 final class UserCache {

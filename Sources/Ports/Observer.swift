@@ -1,4 +1,5 @@
-// What happened, for people and machines to see: parts report typed events, Telemetry turns them into log lines and metrics.
+// What happened, for people and machines to see: parts report typed events, Telemetry turns them into log lines and
+// metrics.
 
 /// A fact worth counting or telling. Reported per batch or per request, never per record.
 public enum Observation: Sendable {

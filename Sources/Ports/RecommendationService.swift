@@ -313,12 +313,13 @@ public protocol RecommendationService: Sendable {
     func setItem(
         _ id: ItemID, json: [UInt8]?, reply: @escaping Reply<LogPosition>)
 
-    /// A number that changes whenever lists of this user may have changed: a reply computed under an equal number is still right,
-    /// within the configured staleness of global statistics. Callable on any thread, takes no lock.
+    /// A number that changes whenever lists of this user may have changed: a reply computed under an equal number is
+    /// still right, within the configured staleness of global statistics. Callable on any thread, takes no lock.
     func version(of user: UserID) -> UInt64
 
-    /// Entries after each cursor, at most `count` a user; a position of another epoch or older than what is kept yields one full,
-    /// newest entry. Users whose feed has nothing newer are left out. Reading a feed keeps it watched for a while.
+    /// Entries after each cursor, at most `count` a user; a position of another epoch or older than what is kept
+    /// yields one full, newest entry. Users whose feed has nothing newer are left out. Reading a feed keeps it
+    /// watched for a while.
     func readFeeds(
         _ cursors: [FeedCursor], count: Int, reply: @escaping Reply<[FeedEntry]>)
     /// From now on `observer` hears of these users' feeds. Watches are counted per observer and user.

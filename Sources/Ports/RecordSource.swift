@@ -1,7 +1,7 @@
 // The event log as the pipeline sees it: partitions come and go, batches arrive, positions are acknowledged.
 //
-// Calls on a source return at once and take effect on the source's own lane, in the order they were made. A source calls
-// its `LogConsumer` on that lane; the consumer must not block it.
+// Calls on a source return at once and take effect on the source's own lane, in the order they were made. A source
+// calls its `LogConsumer` on that lane; the consumer must not block it.
 
 public import Interactions
 
@@ -19,8 +19,9 @@ public struct RecordBatch: Sendable {
     }
 
     public var partition: PartitionIndex
-    /// Where the run begins: the position given to `begin` (-1 for the partition's beginning), then the `nextOffset` of the
-    /// run before. The consumer drops a run that begins after what it expects: it was read before the source was sent back.
+    /// Where the run begins: the position given to `begin` (-1 for the partition's beginning), then the `nextOffset`
+    /// of the run before. The consumer drops a run that begins after what it expects: it was read before the source
+    /// was sent back.
     public var firstOffset: Offset
     /// In offset order; may be empty when every record of the run was skipped.
     public var entries: [Entry]
@@ -79,7 +80,8 @@ public struct StartPosition: Sendable, Hashable {
 
 /// Who receives what the source reads.
 public protocol LogConsumer: Sendable {
-    /// The source is connected: `partitionCount` of the interactions topic and of the items topic are known. Called once.
+    /// The source is connected: `partitionCount` of the interactions topic and of the items topic are known. Called
+    /// once.
     func sourceReady(interactionPartitions: Int32, itemPartitions: Int32)
     /// The group gave us these partitions. Reading begins when `begin` is called with our stored offsets.
     func partitionsAssigned(_ partitions: [PartitionIndex])
@@ -106,8 +108,8 @@ public protocol RecordSource: Sendable {
     func beginItems(_ positions: [StartPosition])
     /// What was revoked is settled; the source may give it up.
     func release(_ partitions: [PartitionIndex])
-    /// The batch of `recordCount` records that ended at `nextOffset` is durable: frees its share of the bounded prefetch and
-    /// tells the broker (advisory, for lag tools).
+    /// The batch of `recordCount` records that ended at `nextOffset` is durable: frees its share of the bounded
+    /// prefetch and tells the broker (advisory, for lag tools).
     func acknowledge(_ partition: PartitionIndex, nextOffset: Offset, recordCount: Int)
     func acknowledgeItems(_ partition: PartitionIndex, nextOffset: Offset, recordCount: Int)
     /// Stops fetching (or resumes) without leaving the group: back-pressure.

@@ -1,16 +1,16 @@
 // Durable state as the pipeline sees it (decisions D1 and D2): claims, loads, fenced commits, statistics.
 //
-// Calls return at once; completions run on the store's lane. Commits take effect in the order they were issued. The store
-// retries transient trouble (connection lost, loading, out of memory, read-only, slow) by itself, with back-off and for as
-// long as it takes, because a commit carries a sequence number that makes a repetition harmless.
+// Calls return at once; completions run on the store's lane. Commits take effect in the order they were issued. The
+// store retries transient trouble (connection lost, loading, out of memory, read-only, slow) by itself, with back-off
+// and for as long as it takes, because a commit carries a sequence number that makes a repetition harmless.
 
 public import Interactions
 
 /// What taking a partition over yields: a fresh fencing epoch and the state as stored.
 public struct PartitionClaim: Sendable, Hashable {
     public var partition: PartitionIndex
-    /// Greater than every epoch handed out before, also by a store that has lost writes since (so it follows the clock, not a
-    /// counter alone); commits under any other epoch than the newest are refused.
+    /// Greater than every epoch handed out before, also by a store that has lost writes since (so it follows the
+    /// clock, not a counter alone); commits under any other epoch than the newest are refused.
     public var epoch: Int64
     /// Number of commits made so far.
     public var sequence: Int64
@@ -102,7 +102,8 @@ public struct StatisticsDelta: Sendable, Hashable {
     }
 }
 
-/// The answer to "what changed since": deltas in sequence order, or the news that the log of deltas no longer reaches back.
+/// The answer to "what changed since": deltas in sequence order, or the news that the log of deltas no longer reaches
+/// back.
 public enum DeltaRead: Sendable {
     case deltas([StatisticsDelta])
     /// These partitions' deltas after the asked position were trimmed: load a checkpoint, or fold the histories again.
@@ -170,8 +171,8 @@ public struct StoreHealth: Sendable, Hashable {
     /// What keeps writes from going through, in words; nil when they do.
     public var writeTrouble: String?
     public var readTrouble: String?
-    /// Which life of the store this is (Redis: `run_id`). A store that was restarted may have lost its last writes, so whoever
-    /// sees this change starts anew from what is stored. Empty before the first connection.
+    /// Which life of the store this is (Redis: `run_id`). A store that was restarted may have lost its last writes,
+    /// so whoever sees this change starts anew from what is stored. Empty before the first connection.
     public var incarnation: String
 
     public init(
@@ -201,7 +202,8 @@ public protocol StateStore: Sendable {
     func readDeltas(
         after: [PartitionIndex: Int64], limit: Int, completion: @escaping Completion<DeltaRead>)
     func loadCheckpoint(completion: @escaping Completion<StatisticsCheckpoint?>)
-    /// Stores a checkpoint, makes it current if it is newer in no partition older than the current one, then trims the deltas it contains.
+    /// Stores a checkpoint, makes it current if it is newer in no partition older than the current one, then trims
+    /// the deltas it contains.
     func saveCheckpoint(
         _ checkpoint: StatisticsCheckpoint, completion: @escaping Completion<Void>)
     func scanUsers(

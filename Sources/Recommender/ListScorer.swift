@@ -1,7 +1,7 @@
 // From a history to a list: rules and popularity added up, filters, the best k.
 //
-// Exact and cheap at once: only items that some rule touches need a sum; all others rank by popularity alone, and those are
-// kept in order. The slow twin that scores every item is `scoreAll`, used by evaluation and by the tests.
+// Exact and cheap at once: only items that some rule touches need a sum; all others rank by popularity alone, and
+// those are kept in order. The slow twin that scores every item is `scoreAll`, used by evaluation and by the tests.
 
 public import Interactions
 public import Teachers
@@ -132,8 +132,8 @@ public struct ListScorer: Sendable {
     }
 }
 
-/// One list in the making. The parts of the statistics are held here for the whole of it: reaching for them item by item
-/// would count references item by item.
+/// One list in the making. The parts of the statistics are held here for the whole of it: reaching for them item by
+/// item would count references item by item.
 private struct Round {
     let request: ListRequest
     let keys: [ItemKey]

@@ -1,4 +1,5 @@
-// The best k of a stream of scored items: a bounded min-heap with a total order, so that equal scores always rank alike.
+// The best k of a stream of scored items: a bounded min-heap with a total order, so that equal scores always rank
+// alike.
 
 import Teachers
 

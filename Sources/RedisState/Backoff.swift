@@ -1,4 +1,5 @@
-// How long to wait before the next attempt: doubling, bounded, and shortened at random so that instances do not march in step.
+// How long to wait before the next attempt: doubling, bounded, and shortened at random so that instances do not march
+// in step.
 
 struct Backoff {
     private let minMilliseconds: Int

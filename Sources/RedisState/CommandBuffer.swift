@@ -1,7 +1,8 @@
-// Commands as the bytes that travel (RESP arrays of bulk strings), one after the other in one buffer that is used again.
+// Commands as the bytes that travel (RESP arrays of bulk strings), one after the other in one buffer that is used
+// again.
 //
-// Building them here costs one copy per argument; an argv for hiredis would cost a pointer, a length and a lifetime for each, and a
-// commit has thousands.
+// Building them here costs one copy per argument; an argv for hiredis would cost a pointer, a length and a lifetime
+// for each, and a commit has thousands.
 
 /// A pipeline of encoded commands.
 struct CommandBuffer {

@@ -1,4 +1,5 @@
-// What can go wrong between us and Redis, sorted by what has to be done about it: the one funnel every failure goes through.
+// What can go wrong between us and Redis, sorted by what has to be done about it: the one funnel every failure goes
+// through.
 
 import Ports
 

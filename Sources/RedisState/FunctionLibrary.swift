@@ -1,8 +1,9 @@
-// The server-side half: a few functions that Redis runs atomically, so that state and offset are one write (decision D2).
+// The server-side half: a few functions that Redis runs atomically, so that state and offset are one write (decision
+// D2).
 //
-// Everything that can fail comes before the first write of a function: a function that fails half-way would not be rolled back.
-// Functions of one name never change their meaning; a newer Millrace adds names and raises the version, so that
-// daemons of two versions can share a Redis while one replaces the other.
+// Everything that can fail comes before the first write of a function: a function that fails half-way would not be
+// rolled back. Functions of one name never change their meaning; a newer Millrace adds names and raises the version,
+// so that daemons of two versions can share a Redis while one replaces the other.
 
 enum FunctionLibrary {
     static let version: Int64 = 1
@@ -43,8 +44,8 @@ enum FunctionLibrary {
         end
 
         -- Takes a partition over. keys: meta. Returns epoch, sequence, offset, digest, users, bytes.
-        -- The epoch is at least the time in milliseconds: even when a crash loses the record of an earlier claim, the next
-        -- one is higher, so that the earlier owner stays fenced.
+        -- The epoch is at least the time in milliseconds: even when a crash loses the record of an earlier claim, the
+        -- next one is higher, so that the earlier owner stays fenced.
         local function claim(keys, args)
           local meta = keys[1]
           local stored = number_of(meta, 'epoch')

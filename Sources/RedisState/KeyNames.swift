@@ -1,4 +1,5 @@
-// Every key's name in one place. What one commit touches shares a hash tag, hence a slot of a Redis Cluster (decision D1).
+// Every key's name in one place. What one commit touches shares a hash tag, hence a slot of a Redis Cluster (decision
+// D1).
 
 import Interactions
 import Ports

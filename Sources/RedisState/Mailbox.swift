@@ -28,7 +28,8 @@ final class Mailbox: Sendable {
         return wake != nil
     }
 
-    /// Moves what arrived to the end of `queue`, after waiting for it at most so long; returns the deadline set by `close`.
+    /// Moves what arrived to the end of `queue`, after waiting for it at most so long; returns the deadline set by
+    /// `close`.
     func take(into queue: inout [Step], waitingMilliseconds: Int) -> Double? {
         if waitingMilliseconds > 0, state.withLock({ $0.steps.isEmpty }) {
             _ = semaphore.wait(milliseconds: waitingMilliseconds)

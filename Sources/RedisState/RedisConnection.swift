@@ -1,6 +1,7 @@
 // One hiredis context: connected, logged in, and dropped at the first sign of being out of step.
 //
-// Facts about hiredis 0.14 that shape this file: after a time-out the context is poisoned (every later call fails at once) and
+// Facts about hiredis 0.14 that shape this file: after a time-out the context is poisoned (every later call fails at
+// once) and
 // `redisReconnect` forgets the time-out, so a context is never repaired but replaced; writing to a closed socket raises
 // SIGPIPE, so the lane that uses it blocks that signal.
 

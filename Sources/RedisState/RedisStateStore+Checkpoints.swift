@@ -1,7 +1,7 @@
 // Checkpoints of the statistics: written in chunks beside the current one, made current by one atomic flip.
 //
-// A version being written expires by itself, so a crash in the middle leaves nothing for good. Each chunk is a step of its own:
-// commits go in between.
+// A version being written expires by itself, so a crash in the middle leaves nothing for good. Each chunk is a step
+// of its own: commits go in between.
 
 import Interactions
 public import Ports

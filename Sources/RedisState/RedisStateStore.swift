@@ -1,7 +1,7 @@
 // The durable state in Redis: what the pipeline asks becomes steps on one of two lanes.
 //
-// Writes (claims, commits, items, checkpoints) and reads have a connection and a lane each, so that a slow commit never holds a
-// read. A read that must see a commit is issued after the commit's completion.
+// Writes (claims, commits, items, checkpoints) and reads have a connection and a lane each, so that a slow commit
+// never holds a read. A read that must see a commit is issued after the commit's completion.
 
 import Interactions
 import Lanes

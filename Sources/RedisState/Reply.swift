@@ -1,4 +1,5 @@
-// Replies as hiredis parsed them, read without trust: every access checks the type and throws `corrupt` instead of trapping.
+// Replies as hiredis parsed them, read without trust: every access checks the type and throws `corrupt` instead of
+// trapping.
 
 import CHiredis
 import Ports

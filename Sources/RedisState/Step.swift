@@ -16,7 +16,8 @@ struct Step: Sendable {
     var patience = Patience.waits
     /// Appends one command or more.
     var encode: @Sendable (inout CommandBuffer) -> Void
-    /// Reads the answers (none of them an error) and completes the caller; throws when they are not what they should be.
+    /// Reads the answers (none of them an error) and completes the caller; throws when they are not what they should
+    /// be.
     var accept: @Sendable ([Reply]) throws(PortError) -> Void
     var fail: @Sendable (PortError) -> Void
 }

@@ -1,7 +1,9 @@
-// The loop on each of the two lanes: takes steps, sends them as one pipeline, settles them in order, and survives Redis.
+// The loop on each of the two lanes: takes steps, sends them as one pipeline, settles them in order, and survives
+// Redis.
 //
-// Order is the promise to keep. When one step of a pipeline has to wait (OOM, a lost connection), every later one is repeated with
-// it whatever it was answered: a commit that overtook a waiting one would be told "regressed", which would be untrue.
+// Order is the promise to keep. When one step of a pipeline has to wait (OOM, a lost connection), every later one is
+// repeated with it whatever it was answered: a commit that overtook a waiting one would be told "regressed", which
+// would be untrue.
 
 import Glibc
 import Lanes
@@ -76,7 +78,8 @@ struct Worker {
         return queue.isEmpty && connection != nil ? Self.idleProbeMilliseconds : 0
     }
 
-    /// One pipeline. A connection that served before may have gone with a restart of Redis: then a new one is tried at once.
+    /// One pipeline. A connection that served before may have gone with a restart of Redis: then a new one is tried
+    /// at once.
     private mutating func attempt() {
         let wasConnected = connection != nil
         do throws(Fault) {

@@ -1,4 +1,5 @@
-// The table of commands: who may call them, with how many arguments, what they do. `COMMAND` and `COMMAND DOCS` read it too.
+// The table of commands: who may call them, with how many arguments, what they do. `COMMAND` and `COMMAND DOCS` read
+// it too.
 
 import Ports
 import WireProtocol

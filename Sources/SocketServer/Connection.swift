@@ -1,7 +1,9 @@
-// One client: bytes in, requests run in order, replies out in the same order although they arrive from another thread in any.
+// One client: bytes in, requests run in order, replies out in the same order although they arrive from another thread
+// in any.
 //
-// Each request that cannot be answered at once gets a slot; a reply leaves when all slots before it have left. Reading stops
-// while slots are used up, output is not being read, or an XREAD blocks: what the client sent waits in its own socket.
+// Each request that cannot be answered at once gets a slot; a reply leaves when all slots before it have left.
+// Reading stops while slots are used up, output is not being read, or an XREAD blocks: what the client sent waits in
+// its own socket.
 
 import Interactions
 import NIOCore

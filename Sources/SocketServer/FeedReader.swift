@@ -1,4 +1,5 @@
-// What one connection follows: subscriptions (hints, the newest per user when it reads slowly) and at most one blocked XREAD.
+// What one connection follows: subscriptions (hints, the newest per user when it reads slowly) and at most one
+// blocked XREAD.
 
 import Interactions
 import NIOCore

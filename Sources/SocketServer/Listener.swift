@@ -1,7 +1,7 @@
 // The listening socket: made so that nobody unwanted ever gets in, and so that two daemons never share a path.
 //
-// The file gets its mode and group between bind and listen: until then the kernel refuses every connect. A file left behind by
-// a dead daemon is removed only after a connect to it was refused.
+// The file gets its mode and group between bind and listen: until then the kernel refuses every connect. A file left
+// behind by a dead daemon is removed only after a connect to it was refused.
 
 import Glibc
 

@@ -1,4 +1,5 @@
-// One event loop's share of the server: its connections, who of them watches what, the reply cache, the nearest deadline.
+// One event loop's share of the server: its connections, who of them watches what, the reply cache, the nearest
+// deadline.
 //
 // Everything in here is touched on the loop only; the inbox is the one door for other threads.
 

@@ -1,5 +1,5 @@
-// How the engine's lane reaches an event loop: everything is left in a box, and only the first one to leave something wakes
-// the loop. A burst of replies costs one wake-up, and each connection is flushed once.
+// How the engine's lane reaches an event loop: everything is left in a box, and only the first one to leave something
+// wakes the loop. A burst of replies costs one wake-up, and each connection is flushed once.
 
 import Interactions
 import NIOCore

@@ -146,7 +146,8 @@ enum ListText {
         }
     }
 
-    /// Ids alone, or with what was asked: one flat array in RESP2, an array per item in RESP3, as ZRANGE WITHSCORES does.
+    /// Ids alone, or with what was asked: one flat array in RESP2, an array per item in RESP3, as ZRANGE WITHSCORES
+    /// does.
     static func write(_ items: [RecommendedItem], _ form: ListForm, to writer: inout ReplyWriter) {
         let width = 1 + (form.scores ? 1 : 0) + (form.sources ? 1 : 0)
         let nested = width > 1 && writer.version == .resp3

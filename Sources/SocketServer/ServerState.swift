@@ -1,4 +1,5 @@
-// What all event loops share: counters, the list of clients, the slow log. Nothing here is touched more than once per request.
+// What all event loops share: counters, the list of clients, the slow log. Nothing here is touched more than once per
+// request.
 
 import Ports
 import Synchronization

@@ -1,4 +1,5 @@
-// The Unix socket on which any Redis client is a client: listens, spreads connections over event loops, stops in an orderly way.
+// The Unix socket on which any Redis client is a client: listens, spreads connections over event loops, stops in an
+// orderly way.
 
 import CShims
 import Glibc
@@ -54,7 +55,8 @@ public final class SocketServer: Sendable {
         }
     }
 
-    /// Accepts nothing more, answers what was accepted, and closes what is left after the limit. `done` runs on some thread.
+    /// Accepts nothing more, answers what was accepted, and closes what is left after the limit. `done` runs on some
+    /// thread.
     public func stop(withinMilliseconds limit: Int, done: @escaping @Sendable () -> Void) {
         guard let running = running.withLock({ $0.take() }) else { return done() }
         running.channel.close(promise: nil)

@@ -1,6 +1,7 @@
 // One row of a sparse integer matrix: which items followed this one, and how strongly.
 
-/// An open-addressing map from item number to a count; absent means zero. Copies share storage until one of them changes.
+/// An open-addressing map from item number to a count; absent means zero. Copies share storage until one of them
+/// changes.
 public struct CountRow: Sendable {
     private var keys: [KeyIndex.Number] = []
     private var values: [Int64] = []

@@ -1,12 +1,13 @@
 // Popularity that halves with every half-life, kept exactly under streaming.
 //
-// A floating sum of exponentials depends on the order of its terms and cannot be undone. Here time is cut into half-lives; within
-// one, an entry counts M[r] = 4096 * 2^(r / 1024), r its 1024th of the half-life, and entries of older half-lives are worth
-// half as much each: integers summed per half-life and shifted when read. Appending, forgetting, late events, sharding and
-// restarts therefore give the same integers. Entries older than `span` half-lives (a millionth of a new one) are worth nothing.
+// A floating sum of exponentials depends on the order of its terms and cannot be undone. Here time is cut into
+// half-lives; within one, an entry counts M[r] = 4096 * 2^(r / 1024), r its 1024th of the half-life, and entries of
+// older half-lives are worth half as much each: integers summed per half-life and shifted when read. Appending,
+// forgetting, late events, sharding and restarts therefore give the same integers. Entries older than `span`
+// half-lives (a millionth of a new one) are worth nothing.
 //
-// All values are relative to the newest half-life seen, which is event time: no clock is read, and between two half-lives
-// nothing needs recomputing because everything decays alike.
+// All values are relative to the newest half-life seen, which is event time: no clock is read, and between two
+// half-lives nothing needs recomputing because everything decays alike.
 
 /// Decayed popularity of every item for one half-life.
 public struct DecayedPopularity: Sendable {
@@ -43,7 +44,8 @@ public struct DecayedPopularity: Sendable {
         return value <= 0 || total <= 0 ? 0 : Double(value) / Double(total)
     }
 
-    /// Adds (or, negative, subtracts) an entry of this weight. Returns whether every item's value changed, because time moved on.
+    /// Adds (or, negative, subtracts) an entry of this weight. Returns whether every item's value changed, because
+    /// time moved on.
     mutating func add(_ item: KeyIndex.Number, seconds: UInt32, weight: Int64) -> Bool {
         let period = Int64(seconds) / halfLife
         var moved = false
@@ -88,7 +90,8 @@ public struct DecayedPopularity: Sendable {
         }
     }
 
-    /// Multiplications and a rounding only: IEEE arithmetic makes the same table on every machine, which libm's exp2 would not promise.
+    /// Multiplications and a rounding only: IEEE arithmetic makes the same table on every machine, which libm's exp2
+    /// would not promise.
     private static func makeMantissas() -> [Int64] {
         let exponent = 0.693_147_180_559_945_3 / Double(resolution)
         let step =

@@ -2,7 +2,8 @@
 
 public import Interactions
 
-/// A growing map from item key to 0, 1, 2, ... in order of first insertion. Numbers are local to the process and never stored.
+/// A growing map from item key to 0, 1, 2, ... in order of first insertion. Numbers are local to the process and
+/// never stored.
 public struct KeyIndex: Sendable {
     public typealias Number = Int32
 

@@ -1,7 +1,7 @@
 // The most popular items in order, kept as events arrive.
 //
-// A list needs the best items that the user has not seen, so a few hundred places are enough; keeping only those makes an
-// event cost a short shift instead of a sort, at any size of catalogue.
+// A list needs the best items that the user has not seen, so a few hundred places are enough; keeping only those
+// makes an event cost a short shift instead of a sort, at any size of catalogue.
 
 /// The top of the popularity order: by value, then by key, so that every instance agrees.
 public struct PopularityOrder: Sendable {

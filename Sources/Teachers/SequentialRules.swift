@@ -1,4 +1,5 @@
-// Sequential rules: what follows what a user did last (the strongest single source of accuracy.md, exact under streaming).
+// Sequential rules: what follows what a user did last (the strongest single source of accuracy.md, exact under
+// streaming).
 //
 // score(b) = sum over the last items a of the history, newest first:
 //            recency(age) * R[a, b] / (rowsum(a) + prior * 2520)
@@ -61,7 +62,8 @@ public struct SequentialRules: Sendable {
         weights = (0..<max(parameters.sourcesMax, 1)).map { parameters.recency.weight($0) }
     }
 
-    /// Adds the rule scores to `scores`, which must have been begun for all items. `recent` is newest first; only its first
+    /// Adds the rule scores to `scores`, which must have been begun for all items. `recent` is newest first; only its
+    /// first
     /// `sourcesMax` items take part.
     public func add(
         recent: some Sequence<ItemKey>, from statistics: Statistics, to scores: inout SparseScores

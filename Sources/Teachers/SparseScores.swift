@@ -21,7 +21,8 @@ public struct SparseScores: Sendable {
         Int(item) < values.count ? values[Int(item)] : 0
     }
 
-    /// Adds `factor` times each positive count of a row. A score once given is never exactly zero, which is what marks it as touched.
+    /// Adds `factor` times each positive count of a row. A score once given is never exactly zero, which is what
+    /// marks it as touched.
     mutating func add(_ row: CountRow, factor: Double) {
         var values = self.values
         var touched = self.touched

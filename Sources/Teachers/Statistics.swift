@@ -1,8 +1,10 @@
-// Everything counted over all users: item counts, transitions, decayed popularity. A pure function of the stored histories.
+// Everything counted over all users: item counts, transitions, decayed popularity. A pure function of the stored
+// histories.
 
 public import Interactions
 
-/// The statistics of all partitions together. A value: a copy is a consistent snapshot, and costs only the rows that change after it.
+/// The statistics of all partitions together. A value: a copy is a consistent snapshot, and costs only the rows that
+/// change after it.
 public struct Statistics: Sendable {
     public private(set) var items = KeyIndex()
     /// How many histories hold the item (with a positive event).

@@ -1,8 +1,8 @@
 // What a batch of events changes in the statistics, as data (decision D3).
 //
-// The fold does not touch counts: it writes edits, and the same bytes are applied here, stored with the commit, and applied
-// again by recovery and by other instances. Edits are integers added or subtracted, so they commute, and the negative of an
-// edit undoes it exactly.
+// The fold does not touch counts: it writes edits, and the same bytes are applied here, stored with the commit, and
+// applied again by recovery and by other instances. Edits are integers added or subtracted, so they commute, and the
+// negative of an edit undoes it exactly.
 //
 // Stored form: version, next offset + 1 (0 = none), the batch's distinct item keys, then the operations.
 
@@ -10,7 +10,8 @@ public import Interactions
 
 /// One operation on the statistics.
 public enum StatisticsOperation: Sendable, Hashable {
-    /// Adds (or subtracts) the pairs i < j of `items` with i <= `leftMax` and j >= `rightMin`, each weighted by its gap j - i.
+    /// Adds (or subtracts) the pairs i < j of `items` with i <= `leftMax` and j >= `rightMin`, each weighted by its
+    /// gap j - i.
     case pairs(subtract: Bool, items: [ItemKey], leftMax: Int, rightMin: Int)
     /// Adds (or subtracts) one history entry: its item's count and decayed popularity, and, when it was repeated
     /// `repeatGap` items later, the pair it makes with itself.

@@ -1,7 +1,8 @@
-// Directed, distance-weighted co-occurrence, in exact integers: R[a, b] += 2520 / gap for b within 10 positions after a.
+// Directed, distance-weighted co-occurrence, in exact integers: R[a, b] += 2520 / gap for b within 10 positions after
+// a.
 //
-// 2520 is divisible by every gap, so no sum is ever rounded, and adding, subtracting, sharding and re-folding agree to the
-// last bit (decision D3; the sequential rules of accuracy.md).
+// 2520 is divisible by every gap, so no sum is ever rounded, and adding, subtracting, sharding and re-folding agree
+// to the last bit (decision D3; the sequential rules of accuracy.md).
 
 /// R as sparse rows by item number, with row sums.
 public struct TransitionCounts: Sendable {

@@ -1,5 +1,5 @@
-// Replies out of a byte stream, RESP2 and RESP3, incrementally: a stack of open aggregates instead of recursion, so that
-// neither depth nor the split of the input can trap.
+// Replies out of a byte stream, RESP2 and RESP3, incrementally: a stack of open aggregates instead of recursion, so
+// that neither depth nor the split of the input can trap.
 
 /// The largest things a reply may hold.
 public struct ReplyLimits: Sendable, Hashable {

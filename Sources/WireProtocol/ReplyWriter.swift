@@ -1,5 +1,5 @@
-// Replies as bytes, in the two versions of the protocol: RESP3 has maps, doubles, pushes, nulls of one kind; RESP2 says the
-// same with flat arrays, strings and two kinds of null, exactly as Redis falls back.
+// Replies as bytes, in the two versions of the protocol: RESP3 has maps, doubles, pushes, nulls of one kind; RESP2
+// says the same with flat arrays, strings and two kinds of null, exactly as Redis falls back.
 
 /// Which RESP a connection speaks: 2 until it says `HELLO 3`.
 public enum ProtocolVersion: Int, Sendable {

@@ -1,8 +1,10 @@
-// RESP requests out of a byte stream: multi-bulk (`*2\r\n$4\r\n...`) as libraries send them, and the inline form people type.
+// RESP requests out of a byte stream: multi-bulk (`*2\r\n$4\r\n...`) as libraries send them, and the inline form
+// people type.
 //
-// The parser owns no bytes. It is shown the unread bytes from the start of the current frame, remembers how far it got, and
-// is shown them again, longer, when more have come: nothing is scanned twice and no argument is copied. Whatever the input,
-// it answers "more", "a request of so many bytes" or one of Redis' protocol errors, after which the stream is lost.
+// The parser owns no bytes. It is shown the unread bytes from the start of the current frame, remembers how far it
+// got, and is shown them again, longer, when more have come: nothing is scanned twice and no argument is copied.
+// Whatever the input, it answers "more", "a request of so many bytes" or one of Redis' protocol errors, after which
+// the stream is lost.
 
 /// The largest things a request may hold.
 public struct RequestLimits: Sendable, Hashable {
@@ -61,8 +63,8 @@ public struct RequestParser: Sendable {
 
     public init(limits: RequestLimits = RequestLimits()) { self.limits = limits }
 
-    /// Looks for a request at the start of `bytes`, which begin with the same frame as at the last call unless that call found
-    /// its end.
+    /// Looks for a request at the start of `bytes`, which begin with the same frame as at the last call unless that
+    /// call found its end.
     public mutating func parse(_ bytes: Span<UInt8>) -> Outcome {
         if finished { reset() }
         guard bytes.count > 0 else { return .incomplete }

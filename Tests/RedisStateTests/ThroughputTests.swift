@@ -1,4 +1,5 @@
-// How fast commits go and how large users are, beside what Redis does for its own benchmark. Runs when MILLRACE_BENCH is set.
+// How fast commits go and how large users are, beside what Redis does for its own benchmark. Runs when MILLRACE_BENCH
+// is set.
 
 import Foundation
 import Interactions

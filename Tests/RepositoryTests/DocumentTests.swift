@@ -42,6 +42,22 @@ struct DocumentTests {
         }
     }
 
+    @Test("every test a document names exists")
+    func tests() throws {
+        for file in Repository.documents {
+            for line in try file.lines {
+                // `Tests/XTests`: "name", "name"
+                for match in line.matches(of: #/`Tests\/(\w+)`: ((?:"[^"]+"(?:, )?)+)/#) {
+                    let folder = Repository.files.filter { $0.isIn("Tests/\(match.1)") }
+                    let text = try folder.map { try $0.text }.joined()
+                    for name in match.2.split(separator: "\"").filter({ $0 != ", " }) {
+                        #expect(text.contains("\"\(name)"), "\(file.path): \(match.1) \(name)")
+                    }
+                }
+            }
+        }
+    }
+
     @Test("every setting a document names is a key of Config/millrace.yaml")
     func settings() throws {
         let keys = Set(
@@ -54,6 +70,7 @@ struct DocumentTests {
         for file in Repository.documents {
             for match in try file.text.matches(of: name) {
                 let path = match[1].substring ?? ""
+                if path.hasSuffix(".jsonl") { continue }
                 for part in path.split(separator: ".") {
                     #expect(keys.contains(String(part)), "\(file.path): \(path)")
                 }

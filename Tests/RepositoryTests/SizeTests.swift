@@ -77,7 +77,7 @@ struct SizeTests {
             code.functions == [
                 FunctionExtent(name: "init ", firstLine: 6, lineCount: 1),
                 FunctionExtent(name: "func required", firstLine: 7, lineCount: 8),
-                FunctionExtent(name: "deinit  {\n    }\n}", firstLine: 15, lineCount: 2),
+                FunctionExtent(name: "deinit ", firstLine: 15, lineCount: 2),
             ])
     }
 }

@@ -66,7 +66,7 @@ struct SwiftCode {
 
     private func name(after start: Int) -> String {
         let rest = bytes[start...].drop { $0 == UInt8(ascii: " ") }
-        return String(decoding: rest.prefix { $0 != UInt8(ascii: "(") }.prefix(40), as: UTF8.self)
+        return String(decoding: rest.prefix { Self.isWord($0) }, as: UTF8.self)
     }
 
     /// The brace that opens the body, or nil for a requirement of a protocol, which has none.

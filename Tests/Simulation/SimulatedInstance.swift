@@ -4,7 +4,8 @@ import Interactions
 public import Pipeline
 import Ports
 
-/// Messages travel on three wires, each in order, as in the real daemon: from the log, from the store's write lane, from its read lane.
+/// Messages travel on three wires, each in order, as in the real daemon: from the log, from the store's write lane,
+/// from its read lane.
 public final class SimulatedInstance {
     enum Wire: CaseIterable { case log, writes, reads }
 

@@ -1,7 +1,8 @@
-// The whole daemon, several of them, under one seed: logs, a store, crashes, zombies, rebalances, lost writes, trouble reading.
+// The whole daemon, several of them, under one seed: logs, a store, crashes, zombies, rebalances, lost writes,
+// trouble reading.
 //
-// The world plays broker and store; the coordinators are the real ones. After the storm everything is delivered, and the final
-// state must be that of a plain fold of the logs (promises G1, G7, G9).
+// The world plays broker and store; the coordinators are the real ones. After the storm everything is delivered, and
+// the final state must be that of a plain fold of the logs (promises G1, G7, G9).
 
 import Interactions
 public import Pipeline
@@ -85,7 +86,8 @@ public final class World {
 
     // MARK: - Running
 
-    /// Runs `steps` stormy steps, then calm ones until everything is applied and quiet. Returns what went wrong, if anything.
+    /// Runs `steps` stormy steps, then calm ones until everything is applied and quiet. Returns what went wrong, if
+    /// anything.
     public func run(stormySteps steps: Int) -> String? {
         for _ in 0..<steps {
             injectFault()

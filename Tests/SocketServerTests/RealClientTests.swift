@@ -1,4 +1,5 @@
-// Clients we did not write: redis-cli, redis-benchmark, redis-py; and a real redis-server as the judge of plain commands.
+// Clients we did not write: redis-cli, redis-benchmark, redis-py; and a real redis-server as the judge of plain
+// commands.
 
 import Foundation
 import Interactions

@@ -143,7 +143,8 @@ extension Reply {
     var texts: [String]? { elements?.map { $0.text ?? "nil" } }
 }
 
-/// A program in a process of its own, with files for input and output; ended by its id when nobody waits for it any more.
+/// A program in a process of its own, with files for input and output; ended by its id when nobody waits for it any
+/// more.
 ///
 /// Not Foundation's `Process`: its wait ends only when every other child has let go of what it inherited.
 final class Child {

@@ -11,8 +11,8 @@ public final class RedisServer: Sendable {
     public let port: Int?
     private let child = Mutex<ChildProcess?>(nil)
 
-    /// Starts the server. `appendOnly` fsyncs every write; without it a kill loses everything. `configuration` holds further
-    /// lines of redis.conf, for instance `user app on >secret ~* &* +@all`.
+    /// Starts the server. `appendOnly` fsyncs every write; without it a kill loses everything. `configuration` holds
+    /// further lines of redis.conf, for instance `user app on >secret ~* &* +@all`.
     public init(appendOnly: Bool = false, tcp: Bool = false, configuration: [String] = [])
         async throws
     {

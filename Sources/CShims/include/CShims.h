@@ -7,7 +7,8 @@
 /// Names the calling thread (at most 15 bytes are kept). Returns 0 or an errno.
 int shims_name_current_thread(const char *name);
 
-/// Asks the kernel to send this process SIGTERM when its parent ends (prctl(2), PR_SET_PDEATHSIG). Returns 0 or an errno.
+/// Asks the kernel to send this process SIGTERM when its parent ends (prctl(2), PR_SET_PDEATHSIG). Returns 0 or an
+/// errno.
 int shims_end_with_parent(void);
 
 /// Who is at the other end of a connected Unix socket (SO_PEERCRED, unix(7)).
@@ -20,8 +21,8 @@ typedef struct {
 /// Fills `peer`; returns 0 or an errno.
 int shims_peer_credentials(int descriptor, shims_peer *peer);
 
-/// The supplementary groups of the peer (SO_PEERGROUPS): fills `groups` and `count`; returns 0 or an errno (ERANGE when they are
-/// more than `capacity`).
+/// The supplementary groups of the peer (SO_PEERGROUPS): fills `groups` and `count`; returns 0 or an errno (ERANGE
+/// when they are more than `capacity`).
 int shims_peer_groups(int descriptor, uint32_t *groups, int capacity, int *count);
 
 #endif

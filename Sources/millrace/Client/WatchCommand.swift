@@ -1,5 +1,5 @@
-// `millrace watch USER`: the list as it changes. On a terminal it is redrawn with marks at what moved; elsewhere one line per
-// change is printed.
+// `millrace watch USER`: the list as it changes. On a terminal it is redrawn with marks at what moved; elsewhere one
+// line per change is printed.
 
 import ArgumentParser
 import WireProtocol

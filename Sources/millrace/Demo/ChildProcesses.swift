@@ -1,10 +1,12 @@
-// Helper processes of the demo: started with their output in a file or a pipe, gone when the demo is gone, however it ends.
+// Helper processes of the demo: started with their output in a file or a pipe, gone when the demo is gone, however it
+// ends.
 
 import ArgumentParser
 import CShims
 import Glibc
 
-/// Runs another program that the kernel ends when this program's parent does: what Ctrl-C, `kill -9` and a crash have in common.
+/// Runs another program that the kernel ends when this program's parent does: what Ctrl-C, `kill -9` and a crash have
+/// in common.
 struct WithParentCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "with-parent",
