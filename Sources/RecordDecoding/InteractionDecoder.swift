@@ -135,7 +135,8 @@ public struct InteractionDecoder: ~Copyable, Sendable {
             let known = types.all.map(\.name).joined(separator: ", ")
             throw Rejection(
                 .unknownType,
-                "`\(reader.name(Field.type))` is \"\(excerpt(reader.text(Field.type)))\"; configured are \(known)"
+                "`\(reader.name(Field.type))` is \"\(excerpt(reader.text(Field.type)))\"; "
+                    + "configured are \(known)"
             )
         }
         return index

@@ -207,14 +207,16 @@ import Testing
             servers = sys.argv[1]
             p = k.Producer({'bootstrap.servers': servers, 'partitioner': 'murmur2_random'})
             for i in range(100):
-                p.produce('interactions', key=f'user{i}', value='{"user":"user%d","item":"i","type":"view"}' % i)
+                value = '{"user":"user%d","item":"i","type":"view"}' % i
+                p.produce('interactions', key=f'user{i}', value=value)
             p.produce('interactions', key='user0', value='junk')
             assert p.flush(10) == 0
-            c = k.Consumer({'bootstrap.servers': servers, 'group.id': 'peer', 'auto.offset.reset': 'earliest'})
+            c = k.Consumer({'bootstrap.servers': servers, 'group.id': 'peer'})
             c.assign([k.TopicPartition('millrace-dead-letters', 0, 0)])
             m = c.poll(20)
             assert m is not None and m.error() is None, m
-            print(dict(m.headers())['__connect.errors.exception.class.name'].decode(), m.value().decode())
+            reason = dict(m.headers())['__connect.errors.exception.class.name']
+            print(reason.decode(), m.value().decode())
             c.close()
             """
         let output = try await ChildProcess.run(

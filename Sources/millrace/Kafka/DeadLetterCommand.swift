@@ -102,9 +102,10 @@ struct DeadLetterCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Produce again what can be applied today.",
             discussion: """
-                Takes the letters that came since the last replay. Each goes to the topic it came from, keyed by \
-                its user or item; one that would be rejected again stays. An event without an id gets \
-                the place of its original as id, so that it counts once however often it is replayed.
+                Takes the letters that came since the last replay. Each goes to the topic it came
+                from, keyed by its user or item; one that would be rejected again stays. An event
+                without an id gets the place of its original as id, so that it counts once however
+                often it is replayed.
                 """)
 
         @OptionGroup var selection: Selection
