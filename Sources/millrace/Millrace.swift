@@ -11,7 +11,7 @@ struct Millrace: ParsableCommand {
         abstract: "A streaming recommender: Kafka in, live personal feeds out.",
         version: version,
         subcommands: [
-            ServeCommand.self, CheckConfigCommand.self, RecommendCommand.self, WatchCommand.self,
+            ServeCommand.self, BrokerCommand.self, CheckConfigCommand.self, RecommendCommand.self, WatchCommand.self,
             ExplainCommand.self, ImportCommand.self, SimulateCommand.self, EvalCommand.self,
         ])
 }
