@@ -1,8 +1,13 @@
 // Tools we did not write, against the running daemon: Redis clients on the socket, Kafka clients on the topics, curl on the metrics.
 
 import Foundation
+import Glibc
+import Interactions
+import KafkaIngest
+import Simulation
 import TestKit
 import Testing
+import WireProtocol
 
 /// A Python that has the `redis` module: `MILLRACE_TEST_PYTHON` or the system's.
 private let python: String? = {
@@ -35,9 +40,9 @@ extension DaemonTests {
                 lines: (0..<40).map {
                     #"u\#($0 % 7)|{"user":"u\#($0 % 7)","item":"i\#($0 % 4)","type":"view"}"#
                 } + ["u1|nonsense", #"u1|{"user":"u1","item":"i1","type":"dance"}"#])
-            let applied = await eventually { try daemon.info("events_applied") == "40" }
+            let applied = await holds { try daemon.info("events_applied") == "40" }
             #expect(applied, "\(daemon.lastWords)")
-            let listed = await eventually { try daemon.info("items") == "5" }
+            let listed = await holds { try daemon.info("items") == "5" }
             #expect(listed)
             let list = try await ChildProcess.run(
                 "redis-cli", ["-s", daemon.socketPath, "REC.GET", "nobody", "COUNT", "10"])

@@ -3,8 +3,11 @@
 import Foundation
 import Glibc
 import Interactions
+import KafkaIngest
+import Simulation
 import TestKit
 import Testing
+import WireProtocol
 
 extension DaemonTests {
     @Suite("shares partitions with its peers", .serialized)
@@ -20,7 +23,7 @@ extension DaemonTests {
             try await broker.produceItems(SimulatedLog.itemRecords(log.itemCount))
             try await first.start()
             try await second.start()
-            let shared = await eventually(within: .seconds(40)) {
+            let shared = await holds(within: .seconds(40)) {
                 (try? first.info("partitions_owned")) == "2"
                     && (try? second.info("partitions_owned")) == "2"
             }
@@ -36,7 +39,7 @@ extension DaemonTests {
                 try await produce(3_000)
                 first.process?.signal(SIGSTOP)
                 try await produce(2_000)
-                let moved = await eventually(within: .seconds(60)) {
+                let moved = await holds(within: .seconds(60)) {
                     (try? second.info("partitions_owned")) == "4"
                 }
                 try #require(moved, "\(second.lastWords)")
@@ -51,7 +54,7 @@ extension DaemonTests {
                     shown == reference.digests,
                     "seed \(seed): \(reference.digests)\n\(first.lastWords)\n\(second.lastWords)")
             }
-            let same = await eventually {
+            let same = await holds {
                 try (0..<40).allSatisfy {
                     try first.list("user-\($0)") == second.list("user-\($0)")
                 }

@@ -2,8 +2,12 @@
 
 import Foundation
 import Glibc
+import Interactions
+import KafkaIngest
+import Simulation
 import TestKit
 import Testing
+import WireProtocol
 
 extension DaemonTests {
     @Suite("lives as systemd wants it", .serialized)
@@ -27,7 +31,7 @@ extension DaemonTests {
             daemon.process?.signal(SIGHUP)
             #expect(await systemd.heard("RELOADING=1"))
             #expect(await systemd.heard("READY=1"))
-            let refused = await eventually {
+            let refused = await holds {
                 daemon.errors.contains("log-levle") && daemon.errors.contains("nothing was changed")
             }
             #expect(refused, "\(daemon.lastWords)")
@@ -38,7 +42,7 @@ extension DaemonTests {
             daemon.process?.signal(SIGHUP)
             #expect(await systemd.heard("RELOADING=1"))
             #expect(await systemd.heard("READY=1"))
-            let told = await eventually { daemon.errors.contains("telemetry.log-level") }
+            let told = await holds { daemon.errors.contains("telemetry.log-level") }
             #expect(told, "\(daemon.lastWords)")
 
             systemd.forget()
@@ -76,9 +80,9 @@ extension DaemonTests {
             let process = try ChildProcess(
                 "systemd-socket-activate",
                 ["--fdname=client", "-l", path, millrace, "serve", "-c", daemon.configurationPath])
-            let listening = await eventually { FileManager.default.fileExists(atPath: path) }
+            let listening = await holds { FileManager.default.fileExists(atPath: path) }
             try #require(listening, "\(process.errors)")
-            let answered = await eventually(within: .seconds(30)) {
+            let answered = await holds(within: .seconds(30)) {
                 (try? SocketConnection(path).ask("PING").text) == "PONG"
             }
             #expect(answered, "\(process.errors)")
@@ -105,17 +109,17 @@ extension DaemonTests {
             await redis.kill()
             let daemon = try Daemon(broker: broker.servers, redis: redis.socketPath)
             try daemon.spawn()
-            let up = await eventually { (try? daemon.ask("PING").text) == "PONG" }
+            let up = await holds { (try? daemon.ask("PING").text) == "PONG" }
             #expect(up, "\(daemon.lastWords)")
             #expect(try daemon.info("state") == "recovering")
             try await redis.start()
-            let ready = await eventually { (try? daemon.info("state")) == "ready" }
+            let ready = await holds { (try? daemon.info("state")) == "ready" }
             #expect(ready, "\(daemon.lastWords)")
             #expect(await daemon.terminate() == 0)
 
             let alone = try Daemon(broker: "127.0.0.1:1", redis: redis.socketPath)
             try alone.spawn()
-            let waiting = await eventually { (try? alone.ask("PING").text) == "PONG" }
+            let waiting = await holds { (try? alone.ask("PING").text) == "PONG" }
             #expect(waiting, "\(alone.lastWords)")
             #expect(await alone.terminate() == 0)
         }

@@ -1,8 +1,10 @@
 // What clients see of the stream: lists that follow events, filters that hold at once, feeds that wake.
 
 import Foundation
+import Glibc
 import Interactions
 import KafkaIngest
+import Simulation
 import TestKit
 import Testing
 import WireProtocol
@@ -22,7 +24,7 @@ extension DaemonTests {
             try await daemon.start()
             let reference = log.reference()
             try #require(await settle([daemon], on: reference.digests) == reference.digests)
-            let listed = await eventually { try daemon.info("items") == "50" }
+            let listed = await holds { try daemon.info("items") == "50" }
             try #require(listed)
             return (broker, redis, daemon)
         }
@@ -42,7 +44,7 @@ extension DaemonTests {
                     connection.ask("EVENT.ADD", "newcomer", best, "view").text)
                 #expect(position.wholeMatch(of: /[0-9]+:[0-9]+/) != nil)
                 seen.append(best)
-                let applied = await eventually {
+                let applied = await holds {
                     try connection.ask("USER.GET", "newcomer")["events"]?.number
                         == Double(seen.count)
                 }
@@ -54,7 +56,7 @@ extension DaemonTests {
             for _ in 0..<3 {
                 await daemon.kill()
                 try daemon.spawn()
-                let answered = await eventually(within: .seconds(40)) {
+                let answered = await holds(within: .seconds(40)) {
                     guard let list = try? daemon.list("newcomer", count: 50) else { return false }
                     #expect(Set(list).isDisjoint(with: seen))
                     return !list.isEmpty
@@ -66,7 +68,7 @@ extension DaemonTests {
         /// Waits until nothing is in flight: the stop of a daemon that drains would tell the same, later.
         private func commitAll(_ daemon: Daemon) async throws {
             var last = ""
-            let quiet = await eventually {
+            let quiet = await holds {
                 let now = try daemon.info("commits") ?? ""
                 defer { last = now }
                 return now == last
@@ -80,13 +82,13 @@ extension DaemonTests {
             let connection = try daemon.connect()
             let best = try #require(daemon.list("somebody", count: 50).first)
             _ = try connection.ask("ITEM.DEL", best)
-            let gone = await eventually(within: .seconds(5)) {
+            let gone = await holds(within: .seconds(5)) {
                 try !daemon.list("somebody", count: 50).contains(best)
             }
             #expect(gone)
             #expect(try connection.ask("ITEM.GET", best) == .null)
             _ = try connection.ask("ITEM.SET", best, #"{"title":"back again"}"#)
-            let back = await eventually(within: .seconds(5)) {
+            let back = await holds(within: .seconds(5)) {
                 try daemon.list("somebody", count: 50).contains(best)
             }
             #expect(back)
@@ -95,13 +97,13 @@ extension DaemonTests {
             }
             // It is also so after a restart.
             _ = try connection.ask("ITEM.DEL", best)
-            let goneAgain = await eventually(within: .seconds(5)) {
+            let goneAgain = await holds(within: .seconds(5)) {
                 try !daemon.list("somebody", count: 50).contains(best)
             }
             #expect(goneAgain)
             #expect(await daemon.terminate() == 0)
             try await daemon.start()
-            let still = await eventually { try !daemon.list("somebody", count: 50).isEmpty }
+            let still = await holds { try !daemon.list("somebody", count: 50).isEmpty }
             #expect(still)
             #expect(try !daemon.list("somebody", count: 50).contains(best))
         }
@@ -117,7 +119,7 @@ extension DaemonTests {
             try reader.send(["XREAD", "BLOCK", "20000", "STREAMS", "feed:watcher", "$"])
             let best = try #require(daemon.list("watcher").first)
             // The read has to be in place before the event; another connection's answer does not say so, the block does.
-            let clients = await eventually {
+            let clients = await holds {
                 try daemon.ask("CLIENT", "LIST").text?.contains("xread") == true
             }
             #expect(clients)

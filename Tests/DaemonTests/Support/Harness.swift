@@ -23,6 +23,13 @@ func momentOfFault(_ milliseconds: Int) async throws {
     try await Task.sleep(for: .milliseconds(milliseconds))
 }
 
+/// `eventually`, where a question that fails is an answer that does not hold yet.
+func holds(
+    within limit: Duration = .seconds(20), _ condition: () async throws -> Bool
+) async -> Bool {
+    await eventually(within: limit) { (try? await condition()) == true }
+}
+
 struct TestClock: Clock {
     var wallMilliseconds: Milliseconds { Milliseconds(Date().timeIntervalSince1970 * 1_000) }
     var monotonicSeconds: Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
@@ -48,7 +55,7 @@ final class Broker: Sendable {
         let arguments = ["interactions:\(Self.partitions)", "items:1", "dead-letters:1"]
         let process = try ChildProcess(
             millrace, ["broker"] + arguments.flatMap { ["--topic", $0] }, keepsInputOpen: true)
-        let announced = await eventually { process.output.contains("\n") || !process.isRunning }
+        let announced = await holds { process.output.contains("\n") || !process.isRunning }
         let servers = process.output.split(separator: "\n").first.map(String.init) ?? ""
         guard announced, servers.contains(":") else {
             throw TestKitError("millrace broker: \(process.output)\(process.errors)")
@@ -183,7 +190,7 @@ final class Daemon {
     /// Starts it and waits until it serves.
     func start(environment: [String: String] = [:]) async throws {
         try spawn(environment: environment)
-        let ready = await eventually(within: .seconds(40)) {
+        let ready = await holds(within: .seconds(40)) {
             (try? info("state")) == "ready" || process?.isRunning == false
         }
         guard ready, process?.isRunning == true else {
@@ -244,7 +251,7 @@ func settle(
     _ daemons: [Daemon], on expected: Digests, within limit: Duration = .seconds(60)
 ) async -> Digests? {
     var last: Digests?
-    let settled = await eventually(within: limit) {
+    let settled = await holds(within: limit) {
         var merged: Digests?
         for daemon in daemons {
             guard let own = try? daemon.digests() else { return false }

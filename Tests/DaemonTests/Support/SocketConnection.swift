@@ -107,7 +107,7 @@ final class NotifySocket {
 
     /// Waits for a message that begins so.
     func heard(_ prefix: String, within limit: Duration = .seconds(30)) async -> Bool {
-        await eventually(within: limit) {
+        await holds(within: limit) {
             read()
             return messages.contains { $0.hasPrefix(prefix) }
         }
