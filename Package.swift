@@ -104,7 +104,9 @@ let package = Package(
         tests("SocketServerTests", ["SocketServer", "TestKit"]),
         tests("TelemetryTests", ["Telemetry", "OperationsServer", "TestKit"]),
         tests("SettingsTests", ["Settings", "TestKit"]),
-        tests("DaemonTests", ["TestKit"]),
+        tests(
+            "DaemonTests",
+            ["millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "TestKit"]),
         tests("RepositoryTests", ["TestKit"]),
     ]
 )

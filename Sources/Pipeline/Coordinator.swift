@@ -5,7 +5,7 @@
 
 import DequeModule
 public import Interactions
-import Ports
+public import Ports
 public import Recommender
 import Teachers
 
@@ -189,7 +189,7 @@ public final class Coordinator {
 
 extension Coordinator {
     /// The digest of one user's stored state: two seeds of XXH64 over the blob, mixed with the user's key.
-    static func digest(_ user: UserID, _ blob: [UInt8]) -> StateDigest {
+    public static func digest(_ user: UserID, _ blob: [UInt8]) -> StateDigest {
         StateDigest(
             low: xxh64(blob, seed: user.key), high: xxh64(blob, seed: ~user.key &* 0x9E37_79B9))
     }

@@ -10,8 +10,7 @@ struct BrokerCommand: ParsableCommand {
         commandName: "broker",
         abstract: "Run a development broker: one process, in memory, on 127.0.0.1.",
         discussion: """
-            Prints its bootstrap servers on one line, then serves until SIGTERM or, with --commands, until
-            standard input ends. It keeps the newest 5 MiB of each partition and forgets everything when it
+            Prints its bootstrap servers on one line, then serves until standard input ends, or SIGTERM comes. It keeps the newest 5 MiB of each partition and forgets everything when it
             ends: nothing for production.
             Commands, one a line: down MILLISECONDS, error KIND CODE COUNT, rtt MILLISECONDS.
             """)
@@ -21,9 +20,8 @@ struct BrokerCommand: ParsableCommand {
 
     @Option(help: "Brokers in the cluster.") var brokers = 1
 
-    @Flag(help: "End when the process that started this one ends.") var withParent = false
-
-    @Flag(help: "Take commands from standard input.") var commands = false
+    @Flag(help: "End with the process that started this one, instead of with standard input.")
+    var withParent = false
 
     func run() throws {
         if withParent { _ = shims_end_with_parent() }
@@ -31,12 +29,12 @@ struct BrokerCommand: ParsableCommand {
             throw ValidationError("--brokers \(brokers) is not in 1...64")
         }
         let topics = try topics.map { try Self.topic($0) }
-        let readsCommands = commands
+        let staysOn = withParent
         try runDevelopmentBroker(
             topics: topics, brokers: brokers, announce: { Terminal.line($0) },
             nextCommand: {
-                if readsCommands { return readLine() }
-                while pause() != 0 {}
+                if let line = readLine() { return line }
+                while staysOn { pause() }
                 return nil
             })
     }
