@@ -31,7 +31,7 @@ demo: setup build
 
 test: setup
 	$(SWIFT) build $(SWIFT_BUILD_FLAGS) --build-tests
-	$(SWIFT) test $(SWIFT_BUILD_FLAGS) --skip-build --quiet $(TEST_FLAGS)
+	$(SWIFT) test $(SWIFT_BUILD_FLAGS) --skip-build --no-parallel --quiet $(TEST_FLAGS)
 
 lint:
 	$(SWIFT) format lint -s -r $(FORMATTED)

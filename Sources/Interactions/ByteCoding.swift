@@ -1,4 +1,5 @@
-// Bytes of our own stored formats: little-endian words and LEB128 varints, written and read with every length checked.
+// Bytes of our own stored formats: little-endian words and LEB128 varints, written and read with every length
+// checked.
 
 /// Appends values to an array of bytes.
 public struct ByteWriter: Sendable {

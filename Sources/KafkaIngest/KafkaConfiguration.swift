@@ -82,7 +82,8 @@ extension KafkaConfiguration {
                 ("auto.commit.interval.ms", "500"),
                 ("enable.auto.offset.store", "false"),
                 ("auto.offset.reset", "error"),
-                // A full queue makes librdkafka 2.0 wait up to a second before it looks again, so the queue has to last
+                // A full queue makes librdkafka 2.0 wait up to a second before it looks again, so the queue has to
+                // last
                 // longer than that; its bytes are bounded.
                 ("queued.max.messages.kbytes", "32768"),
             ]

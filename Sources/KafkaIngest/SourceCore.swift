@@ -1,4 +1,5 @@
-// The source's work, isolated to its lane: one step after the other, each polls, decodes, delivers and looks after the
+// The source's work, isolated to its lane: one step after the other, each polls, decodes, delivers and looks after
+// the
 // group; what others ask for runs between two steps.
 //
 // A step waits in one queue only, that of the interaction records; everything else that happens (a rebalance, an

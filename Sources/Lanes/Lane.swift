@@ -1,6 +1,7 @@
 // A named thread that runs jobs one after the other: where blocking and computing happen (decision D10).
 //
-// The cooperative pool must not block and event loops must not compute, so each C handle and the engine live on a lane
+// The cooperative pool must not block and event loops must not compute, so each C handle and the engine live on a
+// lane
 // of their own for their whole life. A lane is a `SerialExecutor`: an actor placed on it is isolated by the compiler,
 // and synchronous jobs reach that actor with `assumeIsolated`.
 

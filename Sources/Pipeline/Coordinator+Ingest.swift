@@ -117,7 +117,8 @@ extension Coordinator {
         for waiter in waiters.removeValue(forKey: user) ?? [] { _ = waiter(loaded) }
     }
 
-    /// Folds what is complete and may go into one commit, and sends it off. What is left comes in another turn, so that
+    /// Folds what is complete and may go into one commit, and sends it off. What is left comes in another turn, so
+    /// that
     /// requests do not wait behind a long queue of events.
     public func foldReady(_ partition: PartitionIndex) {
         guard canFold(partition) else { return }

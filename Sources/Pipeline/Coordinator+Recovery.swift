@@ -254,7 +254,8 @@ extension Coordinator {
     }
 
     func becomeReadyIfPossible() {
-        // Users of partitions that are still being claimed, or are others', are read from the store: lists can be made.
+        // Users of partitions that are still being claimed, or are others', are read from the store: lists can be
+        // made.
         guard !isReady, phase == .running, hasCatalogue, refolding.isEmpty else { return }
         isReady = true
         act(.ready)

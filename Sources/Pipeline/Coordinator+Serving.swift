@@ -1,4 +1,5 @@
-// Requests: lists, explanations, users, items. Answered from memory, after a load, or without the user's state in need.
+// Requests: lists, explanations, users, items. Answered from memory, after a load, or without the user's state in
+// need.
 
 public import Interactions
 public import Ports

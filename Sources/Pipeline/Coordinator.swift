@@ -1,7 +1,8 @@
 // The pipeline as a pure state machine: what comes in from the log, the store and the clients becomes actions.
 //
 // Everything runs on one lane, synchronously, in the order of arrival. The law that everything here serves: users'
-// states, statistics and next offset in the store are always those of one prefix of each partition's log (promise G1).
+// states, statistics and next offset in the store are always those of one prefix of each partition's log (promise
+// G1).
 
 import DequeModule
 public import Interactions

@@ -29,7 +29,8 @@ public struct PipelineConfiguration: Sendable {
     public var commitsInFlightMax = 4
     /// A user without an event for this long is forgotten; 0 keeps everybody.
     public var userIdleSecondsMax: Int64 = 0
-    /// Bytes of user blobs over the owned partitions; above it the longest idle users are forgotten. 0 means no bound.
+    /// Bytes of user blobs over the owned partitions; above it the longest idle users are forgotten. 0 means no
+    /// bound.
     public var userBytesMax: Int64 = 0
     /// Statistics edits that may accumulate before a checkpoint is taken, in bytes.
     public var checkpointEditBytes = 16 << 20

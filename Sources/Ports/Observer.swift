@@ -6,7 +6,8 @@ public enum Observation: Sendable {
     // Ingest.
     case recordsConsumed(topic: String, records: Int, bytes: Int)
     case recordsRejected(topic: String, reason: String, records: Int)
-    /// A record was applied differently from how it came: `future-clamped`, `rekeyed`, `duplicate`, `type-unknown`, ...
+    /// A record was applied differently from how it came: `future-clamped`, `rekeyed`, `duplicate`, `type-unknown`,
+    /// ...
     case recordsAdjusted(reason: String, records: Int)
     case deadLettered(reason: String, records: Int)
     case batchCommitted(partition: Int32, events: Int, users: Int, bytes: Int, seconds: Double)

@@ -106,17 +106,20 @@ public struct StatisticsDelta: Sendable, Hashable {
 /// back.
 public enum DeltaRead: Sendable {
     case deltas([StatisticsDelta])
-    /// These partitions' deltas after the asked position were trimmed: load a checkpoint, or fold the histories again.
+    /// These partitions' deltas after the asked position were trimmed: load a checkpoint, or fold the histories
+    /// again.
     case gap([PartitionIndex])
 }
 
-/// The statistics as of a commit sequence of each partition: makes recovery fast, adds nothing to truth (decision D3).
+/// The statistics as of a commit sequence of each partition: makes recovery fast, adds nothing to truth (decision
+/// D3).
 public struct StatisticsCheckpoint: Sendable {
     /// For each partition that ever committed, the sequence up to which its edits are contained.
     public var sequences: [PartitionIndex: Int64]
     /// Opaque to the store; written and read in this order.
     public var chunks: [[UInt8]]
-    /// The incarnation of the store that the statistics were read from; the store refuses a checkpoint of another one.
+    /// The incarnation of the store that the statistics were read from; the store refuses a checkpoint of another
+    /// one.
     public var incarnation: String
 
     public init(

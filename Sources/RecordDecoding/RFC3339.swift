@@ -1,6 +1,7 @@
 // Dates as RFC 3339 writes them, to milliseconds, without Foundation.
 //
-// Strict: the full form only, upper or lower case T and Z, one to nine digits of fraction, an offset. A leap second is
+// Strict: the full form only, upper or lower case T and Z, one to nine digits of fraction, an offset. A leap second
+// is
 // accepted where one can be (23:59:60 UTC) and counts as the second after it.
 
 public import Interactions

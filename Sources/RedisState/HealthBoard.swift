@@ -18,7 +18,8 @@ final class HealthBoard: Sendable {
         state.withLock { $0.observer = observer }
     }
 
-    /// Called on a lane. The observer runs under the lock, so that two lanes cannot tell their news in the wrong order.
+    /// Called on a lane. The observer runs under the lock, so that two lanes cannot tell their news in the wrong
+    /// order.
     func update(_ change: (inout StoreHealth) -> Void) {
         state.withLock { state in
             change(&state.health)

@@ -2,7 +2,8 @@
 //
 // Facts about hiredis 0.14 that shape this file: after a time-out the context is poisoned (every later call fails at
 // once) and
-// `redisReconnect` forgets the time-out, so a context is never repaired but replaced; writing to a closed socket raises
+// `redisReconnect` forgets the time-out, so a context is never repaired but replaced; writing to a closed socket
+// raises
 // SIGPIPE, so the lane that uses it blocks that signal.
 
 import CHiredis

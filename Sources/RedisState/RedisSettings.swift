@@ -30,7 +30,8 @@ public struct RedisSettings: Sendable, Hashable {
     public var connectTimeoutMilliseconds: Int
     /// Longest silence of the server while it owes an answer.
     public var commandTimeoutMilliseconds: Int
-    /// The back-off starts with this pause and doubles up to the other, each time shortened by up to a half at random.
+    /// The back-off starts with this pause and doubles up to the other, each time shortened by up to a half at
+    /// random.
     public var backoffMinMilliseconds: Int
     public var backoffMaxMilliseconds: Int
 

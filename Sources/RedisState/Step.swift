@@ -1,6 +1,7 @@
 // One exchange with Redis: which commands to send and what to make of the answers.
 //
-// A step may be sent more than once (that is what reconnecting means), so whatever it sends must be harmless to repeat.
+// A step may be sent more than once (that is what reconnecting means), so whatever it sends must be harmless to
+// repeat.
 
 import Ports
 

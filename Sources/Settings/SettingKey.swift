@@ -1,4 +1,5 @@
-// One descriptor per key: its path, words, codec and place in the values. Reading, checking, comparing and documenting
+// One descriptor per key: its path, words, codec and place in the values. Reading, checking, comparing and
+// documenting
 // all go through this table, so they cannot disagree.
 
 import Yams

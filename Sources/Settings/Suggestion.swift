@@ -4,7 +4,8 @@ enum Suggestion {
     /// Longer words are not compared: nobody mistypes those, and the cost grows with the square.
     static let lengthMax = 64
 
-    /// The candidate with the least edit distance to `word`, if it is at most a third of the word away, or starts with
+    /// The candidate with the least edit distance to `word`, if it is at most a third of the word away, or starts
+    /// with
     /// it, or is its start.
     static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
         let word = word.lowercased()

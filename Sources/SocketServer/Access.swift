@@ -1,4 +1,5 @@
-// Who is at the other end, and what that one may do (promise G10): decided once per connection from the kernel's word.
+// Who is at the other end, and what that one may do (promise G10): decided once per connection from the kernel's
+// word.
 
 import CShims
 import Glibc

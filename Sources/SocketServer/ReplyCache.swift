@@ -1,6 +1,7 @@
 // Repeated REC.GET without crossing to the engine: the same bytes asked again, for a user who has not changed since.
 //
-// Two generations instead of a list of uses: what is looked up moves to the young one, and when that holds half of the
+// Two generations instead of a list of uses: what is looked up moves to the young one, and when that holds half of
+// the
 // permitted bytes it becomes the old one, whose predecessor is dropped. Owned by one event loop.
 
 import Interactions

@@ -21,7 +21,8 @@ public struct HistoryRules: Sendable {
         self.eventKeysMax = eventKeysMax
     }
 
-    /// Names what the statistics depend on beside the histories: edits made under other rules must not be mixed with ours.
+    /// Names what the statistics depend on beside the histories: edits made under other rules must not be mixed with
+    /// ours.
     public var fingerprint: UInt64 {
         var bytes = ByteWriter()
         for type in types.all { bytes.signed(Int64(type.weight)) }

@@ -4,7 +4,8 @@
 // applied again by recovery and by other instances. Edits are integers added or subtracted, so they commute, and the
 // negative of an edit undoes it exactly.
 //
-// Stored form: version, fingerprint of the rules, next offset + 1 (0 = none), the batch's distinct item keys, then the operations.
+// Stored form: version, fingerprint of the rules, next offset + 1 (0 = none), the batch's distinct item keys, then
+// the operations.
 
 public import Interactions
 

@@ -1,4 +1,5 @@
-// `millrace check-config`: says everything that is wrong with a settings file before the daemon is (re)started with it.
+// `millrace check-config`: says everything that is wrong with a settings file before the daemon is (re)started with
+// it.
 
 import ArgumentParser
 import Foundation

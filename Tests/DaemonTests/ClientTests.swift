@@ -1,4 +1,5 @@
-// Tools we did not write, against the running daemon: Redis clients on the socket, Kafka clients on the topics, curl on the metrics.
+// Tools we did not write, against the running daemon: Redis clients on the socket, Kafka clients on the topics, curl
+// on the metrics.
 
 import Foundation
 import Glibc

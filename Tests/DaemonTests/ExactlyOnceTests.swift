@@ -1,4 +1,5 @@
-// Promises G1, G7 and G9 with the real executable, a real Redis and a broker that speaks the Kafka protocol: whatever is
+// Promises G1, G7 and G9 with the real executable, a real Redis and a broker that speaks the Kafka protocol:
+// whatever is
 // killed, stopped or cut off on the way, what comes out is what a plain fold of the log gives.
 
 import Foundation

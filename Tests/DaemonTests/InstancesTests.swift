@@ -75,7 +75,8 @@ extension DaemonTests {
             let broker = try await Broker()
             try await broker.produceItems(SimulatedLog.itemRecords(log.itemCount))
             try await broker.produce(log.wire)
-            // What stands beside the stream must not tell the replays apart: null keys were moved once, the group is new each time.
+            // What stands beside the stream must not tell the replays apart: null keys were moved once, the group is
+            // new each time.
             var lists: [[[String]]] = []
             for (index, (batch, count, cached)) in [(4_096, 1, 200_000), (7, 1, 16), (300, 2, 64)]
                 .enumerated()

@@ -118,7 +118,8 @@ extension DaemonTests {
             _ = try subscriber.ask("SUBSCRIBE", "feed:watcher")
             try reader.send(["XREAD", "BLOCK", "20000", "STREAMS", "feed:watcher", "$"])
             let best = try #require(daemon.list("watcher").first)
-            // The read has to be in place before the event; another connection's answer does not say so, the block does.
+            // The read has to be in place before the event; another connection's answer does not say so, the block
+            // does.
             let clients = await holds {
                 try daemon.ask("CLIENT", "LIST").text?.contains("xread") == true
             }

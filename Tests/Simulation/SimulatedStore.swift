@@ -3,7 +3,8 @@
 public import Interactions
 public import Ports
 
-/// One store that every simulated instance shares. A value, so that "the store lost its last writes" is an assignment.
+/// One store that every simulated instance shares. A value, so that "the store lost its last writes" is an
+/// assignment.
 public struct SimulatedStore: Sendable {
     public struct Partition: Sendable {
         public var epoch: Int64 = 0

@@ -1,4 +1,5 @@
-// Programs started by tests, none of which outlives its test: the object's end kills the child, and the kernel kills it
+// Programs started by tests, none of which outlives its test: the object's end kills the child, and the kernel kills
+// it
 // (PR_SET_PDEATHSIG) when the test process itself dies.
 //
 // That signal is tied to the thread that spawned, so one thread that never ends does all the spawning. Output goes to

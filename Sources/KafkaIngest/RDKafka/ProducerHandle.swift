@@ -58,7 +58,8 @@ final class ProducerHandle: Sendable {
         }
     }
 
-    /// Copies the record into the library's queue. `delivery` is called once, inside a later poll, unless this throws.
+    /// Copies the record into the library's queue. `delivery` is called once, inside a later poll, unless this
+    /// throws.
     func produce(_ record: OutgoingRecord, _ delivery: @escaping Delivery) throws(KafkaError) {
         let box = unsafe Unmanaged.passRetained(DeliveryBox(delivery))
         let code = unsafe record.topic.withCString { topic in

@@ -245,7 +245,8 @@ public final class GroupOffsets: Sendable {
         partitions = Array(0..<count)
     }
 
-    /// Partitions without a committed offset are left out; empty when the group's coordinator does not answer in time.
+    /// Partitions without a committed offset are left out; empty when the group's coordinator does not answer in
+    /// time.
     public func committed() -> [PartitionIndex: Offset] {
         (try? reader.committed(partitions, waitingAtMost: 2_000)) ?? [:]
     }

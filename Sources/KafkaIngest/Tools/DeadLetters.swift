@@ -107,7 +107,8 @@ public final class DeadLetters {
         }
     }
 
-    /// Produces every letter again that decodes today, keyed by its user or item. Events without an id get the place of
+    /// Produces every letter again that decodes today, keyed by its user or item. Events without an id get the place
+    /// of
     /// their original as id, so that a letter replayed twice counts once. Remembers, unless `matching` leaves some
     /// out, up to where it came.
     public func replay(

@@ -1,4 +1,5 @@
-// How the command line talks to a running daemon: one blocking connection over the same socket that every client uses.
+// How the command line talks to a running daemon: one blocking connection over the same socket that every client
+// uses.
 
 import Glibc
 import WireProtocol

@@ -51,7 +51,8 @@ extension DemoCommand {
         try live(&simulator, producer, items, user, client, stage, &signals)
     }
 
-    /// The next events and item records, moved so that the last event happens now: the past decays, and the future is refused.
+    /// The next events and item records, moved so that the last event happens now: the past decays, and the future
+    /// is refused.
     private static func records(
         _ simulator: inout ShopSimulator, count: Int
     ) -> (events: [BulkRecord], items: [BulkRecord], busiestUser: String) {

@@ -10,7 +10,8 @@ struct BrokerCommand: ParsableCommand {
         commandName: "broker",
         abstract: "Run a development broker: one process, in memory, on 127.0.0.1.",
         discussion: """
-            Prints its bootstrap servers on one line, then serves until standard input ends, or SIGTERM comes. It keeps the newest 5 MiB of each partition and forgets everything when it
+            Prints its bootstrap servers on one line, then serves until standard input ends, or SIGTERM
+            comes. It keeps the newest 5 MiB of each partition and forgets everything when it
             ends: nothing for production.
             Commands, one a line: down MILLISECONDS, error KIND CODE COUNT, rtt MILLISECONDS.
             """)

@@ -1,4 +1,5 @@
-// The real executable among real peers: a broker process, a redis-server, one or more daemons, each in a folder of its own.
+// The real executable among real peers: a broker process, a redis-server, one or more daemons, each in a folder of
+// its own.
 
 import Foundation
 import Glibc

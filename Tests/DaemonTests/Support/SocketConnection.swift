@@ -1,4 +1,5 @@
-// A client of our own, small and blocking, with a deadline on everything: a daemon that hangs fails a test instead of hanging it.
+// A client of our own, small and blocking, with a deadline on everything: a daemon that hangs fails a test instead
+// of hanging it.
 
 import Foundation
 import Glibc
