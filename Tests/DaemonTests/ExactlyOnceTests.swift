@@ -30,8 +30,9 @@ extension DaemonTests {
             try await broker.produce(log.wire)
             try await daemon.start()
             let shown = await settle([daemon], on: reference.digests)
-            try #require(shown == reference.digests, "\(daemon.lastWords)")
             try checkHistories(daemon, reference)
+            try checkStored(redis, reference)
+            try #require(shown == reference.digests, "\(daemon.lastWords)")
             let metrics = try await ChildProcess.run(
                 "curl", ["-s", "--unix-socket", daemon.operationsPath, "http://m/metrics"])
             let dead = metrics.split(separator: "\n").filter {
@@ -117,6 +118,25 @@ extension DaemonTests {
                 shown == reference.digests,
                 "seed \(seed): \(reference.digests)\n\(daemon.lastWords)")
             #expect(daemon.process?.isRunning == true)
+        }
+
+        /// What Redis holds is, byte for byte, what the fold makes.
+        private func checkStored(_ redis: RedisServer, _ reference: Reference) throws {
+            let connection = try SocketConnection(redis.socketPath)
+            var stored = 0
+            for partition in 0..<Broker.partitions {
+                let users = try connection.ask("HGETALL", "millrace:{p\(partition)}:users")
+                guard case .map(let pairs) = users else { continue }
+                stored += pairs.count
+                for pair in pairs {
+                    guard case .bulk(let blob) = pair.value, let user = UserID(pair.key.text ?? "")
+                    else { continue }
+                    let expected = reference.fold.users[user]
+                    #expect(try UserState(decoding: blob) == expected, "\(user)")
+                    #expect(blob == expected?.encoded(), "\(user)")
+                }
+            }
+            #expect(stored == reference.fold.users.count)
         }
 
         private func checkHistories(_ daemon: Daemon, _ reference: Reference) throws {

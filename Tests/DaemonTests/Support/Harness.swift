@@ -163,6 +163,7 @@ final class Daemon {
               command-timeout: 2s
             engine:
               history-max: \(options.historyMax)
+              event-ids-max: \(SimulatedLog.eventIDsMax)
               users-cached-max: \(options.usersCachedMax)
             socket:
               path: \(folder)/c
@@ -249,7 +250,7 @@ final class Daemon {
 
 /// Waits until the instances together show these digests; returns what they show when they never do.
 func settle(
-    _ daemons: [Daemon], on expected: Digests, within limit: Duration = .seconds(60)
+    _ daemons: [Daemon], on expected: Digests, within limit: Duration = .seconds(15)
 ) async -> Digests? {
     var last: Digests?
     let settled = await holds(within: limit) {

@@ -20,6 +20,7 @@ struct SimulatedLog {
     }
 
     static let historyMax = 40
+    static let eventIDsMax = 24
     static let types = EventTypes([
         EventType(name: "view", weight: 1, seen: .always),
         EventType(name: "click", weight: 1, seen: .always),
@@ -31,7 +32,7 @@ struct SimulatedLog {
         EventType(name: "dislike", weight: -1, seen: .always),
     ])
     static let engine = EngineConfiguration(
-        history: HistoryRules(types: types, historyMax: historyMax, eventKeysMax: 32))
+        history: HistoryRules(types: types, historyMax: historyMax, eventKeysMax: eventIDsMax))
 
     private(set) var records: [Record] = []
     let itemCount: Int
