@@ -52,7 +52,8 @@ extension DaemonTests {
             let letters = try await ChildProcess.run(
                 "kcat",
                 [
-                    "-C", "-b", broker.servers, "-t", "dead-letters", "-o", "beginning", "-c", "2",
+                    "-C", "-b", broker.servers, "-t", "millrace-dead-letters", "-o", "beginning",
+                    "-c", "2",
                     "-f", "%k %s %h\n",
                 ])
             #expect(letters.contains("u1 nonsense "))
@@ -62,8 +63,8 @@ extension DaemonTests {
             let metrics = try await curl(daemon, "metrics")
             #expect(metrics.contains("# TYPE millrace_dead_letters_total counter"))
             #expect(metrics.contains(#"millrace_dead_letters_total{reason="invalid-json"} 1"#))
-            #expect(try await curl(daemon, "livez").contains("ok"))
-            #expect(try await curl(daemon, "readyz").contains("ok"))
+            #expect(try await curl(daemon, "livez").contains("alive"))
+            #expect(try await curl(daemon, "readyz").contains("ready"))
 
             let benchmark = try await ChildProcess.run(
                 "redis-benchmark",

@@ -22,12 +22,13 @@ final class ItemTexts: Sendable {
         return record
     }
 
-    /// Why `json` cannot be an item's record; nil when it can. The key is checked when the record is produced.
+    /// Why `json` cannot be an item's record; nil when it can. The record is keyed by the command's argument, so the payload
+    /// need not repeat the identifier.
     func problem(_ json: [UInt8]) -> String? {
         guard case .rejected(let rejection) = decode(nil, json) else { return nil }
-        // The identifier is the command's argument; the payload need not repeat it.
-        if rejection.reason == .missingField, rejection.detail.contains("`id`") { return nil }
-        return "\(rejection)"
+        guard case .rejected(let keyed) = decode(Array("any".utf8), json) else { return nil }
+        // With an identifier of its own the payload was judged in the first attempt, else in the second.
+        return "\(keyed.reason == .keyMismatch ? rejection : keyed)"
     }
 
     private func decode(_ key: [UInt8]?, _ json: [UInt8]) -> ItemOutcome {

@@ -21,7 +21,7 @@ let isSoak = ProcessInfo.processInfo.environment["MILLRACE_SOAK"] == "1"
 
 /// Lets a while pass that no condition describes: where in its work a fault meets the daemon is left to chance.
 func momentOfFault(_ milliseconds: Int) async throws {
-    try await Task.sleep(for: .milliseconds(milliseconds))
+    _ = await eventually(within: .milliseconds(milliseconds)) { false }
 }
 
 /// `eventually`, where a question that fails is an answer that does not hold yet.
@@ -53,7 +53,7 @@ final class Broker: Sendable {
     private let items: BulkProducer
 
     init() async throws {
-        let arguments = ["interactions:\(Self.partitions)", "items:1", "dead-letters:1"]
+        let arguments = ["interactions:\(Self.partitions)", "items:1", "millrace-dead-letters:1"]
         let process = try ChildProcess(
             millrace, ["broker"] + arguments.flatMap { ["--topic", $0] }, keepsInputOpen: true)
         let announced = await holds { process.output.contains("\n") || !process.isRunning }
@@ -250,7 +250,7 @@ final class Daemon {
 
 /// Waits until the instances together show these digests; returns what they show when they never do.
 func settle(
-    _ daemons: [Daemon], on expected: Digests, within limit: Duration = .seconds(15)
+    _ daemons: [Daemon], on expected: Digests, within limit: Duration = .seconds(60)
 ) async -> Digests? {
     var last: Digests?
     let settled = await holds(within: limit) {
