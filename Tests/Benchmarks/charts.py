@@ -1,0 +1,74 @@
+"""Bar and line charts as SVG that follow the reader's light or dark scheme."""
+
+from html import escape
+
+STYLE = """<style>
+text{font:13px system-ui,sans-serif;fill:#24292f}.t{font-size:15px;font-weight:600}.n{fill:#57606a}
+.g{stroke:#d0d7de;stroke-width:1}.a{fill:#0969da}.b{fill:#afb8c1}.l{stroke:#0969da;stroke-width:2;fill:none}
+.m{stroke:#cf222e;stroke-width:1.5;stroke-dasharray:5 4}
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}.n{fill:#9198a1}.g{stroke:#3d444d}.a{fill:#4493f8}
+.b{fill:#656c76}.l{stroke:#4493f8}.m{stroke:#f85149}}
+</style>"""
+
+
+def short(value):
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if abs(value) >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g}"
+
+
+def frame(width, height, title, body):
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+            f'height="{height}" role="img" aria-label="{escape(title)}">{STYLE}'
+            f'<text class="t" x="16" y="26">{escape(title)}</text>{body}</svg>\n')
+
+
+def bars(title, unit, rows):
+    """rows: (name, value, whether it is ours)."""
+    width, left = 760, 330
+    largest = max(value for _, value, _ in rows) or 1
+    body = []
+    for place, (name, value, ours) in enumerate(rows):
+        y = 48 + place * 30
+        length = max(2, (width - left - 130) * value / largest)
+        body.append(
+            f'<text x="{left - 10}" y="{y + 15}" text-anchor="end">{escape(name)}</text>'
+            f'<rect class="{"a" if ours else "b"}" x="{left}" y="{y}" width="{length:.1f}" '
+            f'height="20" rx="3"/><text class="n" x="{left + length + 8:.1f}" y="{y + 15}">'
+            f'{short(value)} {escape(unit)}</text>')
+    return frame(width, 60 + 30 * len(rows), title, "".join(body))
+
+
+def line(title, x_label, y_label, points, mark=None):
+    """points: (x, y); mark: (y, name) of a dashed line. The scale begins at 0."""
+    width, height, left, top, right, bottom = 760, 320, 80, 70, 30, 52
+    x_max = max(x for x, _ in points) or 1
+    y_max = 1.1 * max([y for _, y in points] + ([mark[0]] if mark else [])) or 1
+
+    def at(x, y):
+        return (left + (width - left - right) * x / x_max,
+                top + (height - top - bottom) * (1 - y / y_max))
+
+    body = [f'<text class="n" x="16" y="50">{escape(y_label)}</text>']
+    for step in range(5):
+        _, y = at(0, y_max * step / 4)
+        x, _ = at(x_max * step / 4, 0)
+        body.append(
+            f'<line class="g" x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text class="n" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">'
+            f'{short(y_max * step / 4)}</text>'
+            f'<text class="n" x="{x:.1f}" y="{height - bottom + 20}" text-anchor="middle">'
+            f'{short(x_max * step / 4)}</text>')
+    if mark:
+        _, y = at(0, mark[0])
+        body.append(f'<line class="m" x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+                    f'<text class="n" x="{width - right}" y="{y - 6:.1f}" text-anchor="end">'
+                    f'{escape(mark[1])}</text>')
+    places = [at(x, y) for x, y in points]
+    body.append('<polyline class="l" points="%s"/>' % " ".join(
+        f"{x:.1f},{y:.1f}" for x, y in places))
+    body += [f'<circle class="a" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places]
+    body.append(f'<text class="n" x="{(left + width - right) / 2}" y="{height - 8}" '
+                f'text-anchor="middle">{escape(x_label)}</text>')
+    return frame(width, height, title, "".join(body))

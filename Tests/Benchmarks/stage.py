@@ -1,0 +1,238 @@
+"""A private Redis, broker and daemon for the benchmarks, and the few clients they need."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+PARTITIONS = 16
+# The development broker keeps 5 MiB a partition: this many events of ours never overflow it.
+CHUNK_EVENTS = 300_000
+
+
+class Resp:
+    """A RESP2 connection: requests out, replies in, pipelining allowed."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60)
+        self.socket.connect(path)
+        self.reader = self.socket.makefile("rb", buffering=1 << 16)
+
+    @staticmethod
+    def encode(*words):
+        parts = [b"*%d\r\n" % len(words)]
+        for word in words:
+            data = word if isinstance(word, bytes) else str(word).encode()
+            parts.append(b"$%d\r\n%s\r\n" % (len(data), data))
+        return b"".join(parts)
+
+    def send(self, *words):
+        self.socket.sendall(self.encode(*words))
+
+    def reply(self):
+        line = self.reader.readline()
+        if not line:
+            raise ConnectionError("the server closed the connection")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"-":
+            raise RuntimeError(rest.decode())
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return self.reader.read(int(rest) + 2)[:-2] if int(rest) >= 0 else None
+        if kind == b"*":
+            return [self.reply() for _ in range(int(rest))] if int(rest) >= 0 else None
+        return rest
+
+    def ask(self, *words):
+        self.send(*words)
+        return self.reply()
+
+    def info(self):
+        fields = {}
+        for line in self.ask("INFO", "everything").decode().splitlines():
+            name, colon, value = line.partition(":")
+            if colon:
+                fields[name] = value
+        return fields
+
+    def close(self):
+        self.reader.close()
+        self.socket.close()
+
+
+def partitions(info):
+    """The fields of every owned partition."""
+    return [
+        dict(part.split("=", 1) for part in value.split(","))
+        for name, value in info.items()
+        if name.startswith("partition_")
+    ]
+
+
+def committed(info):
+    return sum(max(0, int(part["committed"])) for part in partitions(info))
+
+
+def wait_for(what, condition, seconds=300, interval=0.01):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(interval)
+    raise TimeoutError(f"{seconds} s have passed and still not: {what}")
+
+
+class Stage:
+    """Redis and a broker from the start, the daemon when asked."""
+
+    def __init__(self, binary):
+        self.binary = binary
+        self.folder = tempfile.mkdtemp(prefix="millrace-bench.")
+        self.children = []
+        self.daemon = None
+        self.redis_path = self.path("redis.sock")
+        self.socket_path = self.path("millrace.sock")
+        self.start_redis(self.redis_path, self.folder)
+        broker = self.spawn(
+            [binary, "broker", "--with-parent", "--topic", f"interactions:{PARTITIONS}",
+             "--topic", "items:1", "--topic", "millrace-dead-letters:1", "--topic", "hop:1"],
+            "broker.log", stdout=subprocess.PIPE)
+        self.brokers = broker.stdout.readline().decode().strip()
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def spawn(self, words, log, **options):
+        options.setdefault("stdout", open(self.path(log), "ab"))
+        child = subprocess.Popen(words, stderr=open(self.path(log), "ab"), **options)
+        self.children.append(child)
+        return child
+
+    def start_redis(self, path, folder):
+        child = self.spawn(
+            ["redis-server", "--port", "0", "--unixsocket", path, "--save", "",
+             "--appendonly", "no", "--dir", folder], "redis.log")
+        wait_for("Redis accepts connections", lambda: os.path.exists(path))
+        wait_for("Redis is loaded", lambda: self.answers(path))
+        return child
+
+    @staticmethod
+    def answers(path):
+        try:
+            client = Resp(path)
+            pong = client.ask("PING") == b"PONG"
+            client.close()
+            return pong
+        except (OSError, RuntimeError):
+            return False
+
+    def redis(self):
+        return Resp(self.redis_path)
+
+    def client(self):
+        return Resp(self.socket_path)
+
+    def start_daemon(self, settings="", kafka="", wait="ready"):
+        with open(self.path("millrace.yaml"), "w") as file:
+            file.write(f"""
+kafka:
+  brokers: [{json.dumps(self.brokers)}]
+  librdkafka: {{fetch.wait.max.ms: "1", session.timeout.ms: "6000"}}
+  {kafka}
+redis: {{address: "unix:{self.redis_path}"}}
+socket: {{path: "{self.socket_path}"}}
+operations: {{path: "{self.path('operations.sock')}"}}
+{settings}""")
+        started = time.monotonic()
+        self.daemon = self.spawn(
+            [self.binary, "serve", "--config", self.path("millrace.yaml")], "daemon.log")
+        if wait == "ready":
+            wait_for("the daemon is ready", self.is_ready, interval=0.005)
+        return time.monotonic() - started
+
+    def is_ready(self):
+        if self.daemon.poll() is not None:
+            raise RuntimeError(open(self.path("daemon.log")).read()[-2000:])
+        info = self.try_info()
+        return info and info.get("state") == "ready" and info.get("partitions_owned") == str(
+            PARTITIONS)
+
+    def try_info(self):
+        try:
+            client = self.client()
+            info = client.info()
+            client.close()
+            return info
+        except (OSError, RuntimeError):
+            return None
+
+    def stop_daemon(self, how=signal.SIGTERM):
+        self.daemon.send_signal(how)
+        self.daemon.wait(30)
+        self.daemon = None
+
+    def kcat(self, *words, **options):
+        return subprocess.Popen(["kcat", "-b", self.brokers, *words], **options)
+
+    def produce(self, topic, path):
+        """Keyed records, one a line, key and payload apart by a tab."""
+        words = ["-P", "-t", topic, "-K", "\t", "-X", "partitioner=murmur2_random", "-l", path]
+        if self.kcat(*words).wait() != 0:
+            raise RuntimeError(f"kcat could not produce {path}")
+
+    def wait_committed(self, count, interval=0.01):
+        client = self.client()
+        wait_for(f"{count} events are durable", lambda: committed(client.info()) >= count,
+                 interval=interval)
+        client.close()
+
+    def daemon_seconds(self):
+        """CPU seconds the daemon has used."""
+        with open(f"/proc/{self.daemon.pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def daemon_rss(self):
+        with open(f"/proc/{self.daemon.pid}/status") as file:
+            for line in file:
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1]) * 1024
+        return 0
+
+    def close(self):
+        for child in reversed(self.children):
+            if child.poll() is None:
+                child.terminate()
+        for child in self.children:
+            try:
+                child.wait(20)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def redis_benchmark(path, words, requests, connections=16, pipeline=1, keyspace=None):
+    """One test of redis-benchmark: requests/s and latencies in ms."""
+    command = ["redis-benchmark", "-s", path, "-n", str(requests), "-c", str(connections),
+               "-P", str(pipeline), "--csv"]
+    if keyspace:
+        command += ["-r", str(keyspace)]
+    output = subprocess.run(command + words, check=True, capture_output=True, text=True).stdout
+    values = [float(cell) for cell in list(csv.reader(output.splitlines()))[-1][1:]]
+    return {"rps": values[0], "mean": values[1], "p50": values[3], "p95": values[4],
+            "p99": values[5]}
