@@ -11,7 +11,8 @@ struct Millrace: ParsableCommand {
         abstract: "A streaming recommender: Kafka in, live personal feeds out.",
         version: version,
         subcommands: [
-            ServeCommand.self, DemoCommand.self, CheckConfigCommand.self, RecommendCommand.self,
+            ServeCommand.self, DemoCommand.self, ReplayCommand.self, DoctorCommand.self,
+            CheckConfigCommand.self, RecommendCommand.self,
             WatchCommand.self,
             ExplainCommand.self, ImportCommand.self, SimulateCommand.self, EvalCommand.self,
             DeadLetterCommand.self, BrokerCommand.self, WithParentCommand.self,

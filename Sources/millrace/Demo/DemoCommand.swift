@@ -72,13 +72,13 @@ struct DemoCommand: ParsableCommand {
         let replay = LogReplay(configuration: try stage.kafka(), folder: folder)
         let items = try replay.produceItems()
         say("\(grouped(items)) item records produced")
-        try waitUntil("the catalogue is there", &signals) {
+        try Wait.until("the catalogue is there", &signals) {
             try StreamInfo(client).items >= items
         }
         let clock = SystemClock()
         let start = clock.monotonicSeconds
         let events = try replay.produceEvents(pace: .asFastAsPossible)
-        try waitUntil("every event is durable", &signals) {
+        try Wait.until("every event is durable", &signals) {
             try StreamInfo(client).committedOffsets >= events
         }
         let seconds = clock.monotonicSeconds - start
@@ -108,20 +108,6 @@ struct DemoCommand: ParsableCommand {
     private func chartPath(_ index: Int) -> String {
         let stem = report.hasSuffix(".html") ? String(report.dropLast(5)) : report
         return "\(stem)-\(["hr", "ndcg"][index]).svg"
-    }
-
-    func waitUntil(
-        _ what: String, _ signals: inout Signals, _ isDone: () throws -> Bool
-    ) throws {
-        for _ in 0..<6_000 {
-            do {
-                if try isDone() { return }
-            } catch let error as SocketClientError where error.description.hasPrefix("TIMEOUT") {
-                // The engine is busy with events; asking again is what the error says.
-            }
-            if signals.wait(milliseconds: 50) == .stop { throw Interrupted() }
-        }
-        throw CommandFailure("five minutes have passed and still not: \(what)")
     }
 }
 

@@ -37,7 +37,7 @@ extension DemoCommand {
             batch.events, ahead: AheadLimit { offsets.committed() },
             progress: { progress.update($0.acknowledged) })
         progress.finish()
-        try waitUntil("every event is durable", &signals) {
+        try Wait.until("every event is durable", &signals) {
             try StreamInfo(client).committedOffsets >= done.acknowledged
         }
         let info = try StreamInfo(client)
