@@ -7,6 +7,7 @@ RELEASE = -c release --static-swift-stdlib $(SWIFT_BUILD_FLAGS)
 LOG ?=
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
+BENCH_FLAGS ?=
 DESTDIR ?=
 prefix ?= /usr
 sysconfdir ?= /etc
@@ -14,7 +15,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census check-config install clean
+.PHONY: all setup build demo test lint format census bench check-config install clean
 
 all: build
 
@@ -42,6 +43,10 @@ format:
 # Records the count of unsafe and unchecked places anew, after a reading of what changed.
 census:
 	MILLRACE_RECORD_CENSUS=1 $(SWIFT) test --filter RepositoryTests
+
+# Ratios against real programs on this machine, into docs/benchmarks: needs kcat besides what `setup` installs.
+bench: build
+	python3 Tests/Benchmarks/run.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" $(BENCH_FLAGS)
 
 check-config: build
 	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" check-config Config/millrace.yaml
