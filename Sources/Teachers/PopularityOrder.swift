@@ -18,9 +18,18 @@ public struct PopularityOrder: Sendable {
 
     public init() {}
 
-    /// Tells the order that the values of these items changed.
+    /// Tells the order that the values of these items changed, all that changed since the last call.
     public mutating func touch(_ items: [KeyIndex.Number], in statistics: Statistics) {
         for item in items where !isStale { touch(item, in: statistics) }
+        // Only what changed can be out of place, but it may have been placed beside something not yet looked at: a
+        // second
+        // look, when all have been placed, sees every wrong pair of neighbours.
+        for item in items where !isStale {
+            let at = Int(place[Int(item)])
+            guard at >= 0 else { continue }
+            if at > 0, !Self.precedes(top[at - 1], item, statistics) { isStale = true }
+            if sinks(from: at, statistics) { isStale = true }
+        }
     }
 
     private mutating func touch(_ item: KeyIndex.Number, in statistics: Statistics) {
@@ -37,7 +46,6 @@ public struct PopularityOrder: Sendable {
             enter(item, statistics)
         } else {
             rise(from: at, statistics)
-            if sinks(from: Int(place[Int(item)]), statistics) { isStale = true }
         }
     }
 

@@ -22,7 +22,8 @@ final class ItemTexts: Sendable {
         return record
     }
 
-    /// Why `json` cannot be an item's record; nil when it can. The record is keyed by the command's argument, so the payload
+    /// Why `json` cannot be an item's record; nil when it can. The record is keyed by the command's argument, so the
+    /// payload
     /// need not repeat the identifier.
     func problem(_ json: [UInt8]) -> String? {
         guard case .rejected(let rejection) = decode(nil, json) else { return nil }
