@@ -6,6 +6,7 @@ RELEASE = -c release $(SWIFT_BUILD_FLAGS)
 LOG ?=
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
+BENCH_FLAGS ?=
 DESTDIR ?=
 prefix ?= /usr
 sysconfdir ?= /etc
@@ -13,7 +14,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census check-config install clean
+.PHONY: all setup build demo test lint format census bench check-config install clean
 
 all: build
 
@@ -41,6 +42,10 @@ format:
 # Records the count of unsafe and unchecked places anew, after a reading of what changed.
 census:
 	MILLRACE_RECORD_CENSUS=1 $(SWIFT) test --filter RepositoryTests
+
+# Ratios against real programs on this machine, into docs/benchmarks: needs kcat besides what `setup` installs.
+bench: build
+	python3 Tests/Benchmarks/run.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" $(BENCH_FLAGS)
 
 check-config: build
 	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" check-config Config/millrace.yaml

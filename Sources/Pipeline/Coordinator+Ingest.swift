@@ -21,7 +21,7 @@ extension Coordinator {
                     batch.partition, nextOffset: batch.nextOffset, recordCount: batch.recordCount))
             return
         }
-        let fresh = batch.entries.filter { $0.offset >= expected }
+        let fresh = batch.entries.drop { $0.offset < expected }
         enqueue(
             fresh.map { Pending.Entry.log($0) }, nextOffset: batch.nextOffset,
             recordCount: batch.recordCount, newestTime: batch.newestTime,
@@ -39,18 +39,21 @@ extension Coordinator {
             newestTime: newestTime, missing: 0)
         let place = (owned[partition]?.pendingBase ?? 0) + (owned[partition]?.pending.count ?? 0)
         var wanted: [UserID] = []
-        var waiting: Set<UserID> = []
+        enqueueNumber &+= 1
         for entry in entries {
             let user = Self.user(of: entry)
-            if let slot = cache.slot(of: user) {
+            let slot: UserCache.Slot
+            if let known = cache.slot(of: user) {
+                slot = known
                 cache[slot].pins += 1
                 guard cache[slot].isLoading else { continue }
             } else {
-                let slot = cache.insert(user, partition: partition)
+                slot = cache.insert(user, partition: partition)
                 cache[slot].pins += 1
                 wanted.append(user)
             }
-            guard waiting.insert(user).inserted else { continue }
+            guard cache[slot].awaitedBy != enqueueNumber else { continue }
+            cache[slot].awaitedBy = enqueueNumber
             pending.missing += 1
             waiters[user, default: []].append { [unowned self] loaded in
                 if loaded != nil { arrived(partition, place) }

@@ -103,6 +103,7 @@ public final class Coordinator {
     /// Loads to repeat because the store could not answer.
     var failedLoads: [(partition: PartitionIndex, users: [UserID], at: Milliseconds)] = []
     var batchNumber: UInt64 = 0
+    var enqueueNumber: UInt64 = 0
     var startedAt: Milliseconds = 0
     var isReady = false
     var recoveredDeltas = 0

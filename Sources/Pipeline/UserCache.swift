@@ -17,6 +17,8 @@ struct CachedUser {
     var pins: Int32 = 0
     /// Equal to the running number of the batch being folded when it already changed the user.
     var changedInBatch: UInt64 = 0
+    /// Equal to the running number of the run being put in line when it already waits for the user.
+    var awaitedBy: UInt64 = 0
 
     fileprivate var newer: Int32 = -1
     fileprivate var older: Int32 = -1

@@ -78,7 +78,8 @@ public final class Engine {
         guard !edits.isEmpty else { return }
         statisticsVersion &+= 1
         var touched: [KeyIndex.Number] = []
-        defer { for number in touched { order.touch(number, in: statistics) } }
+        // Once for the batch: reading `statistics` copies it, one retain for every array in it.
+        defer { order.touch(touched, in: statistics) }
         try statistics.apply(edits, undo: undo) { touched.append($0) }
     }
 

@@ -144,6 +144,7 @@ extension HistoryRules {
     /// Up to `reach` positive items before `index`, oldest first.
     private func before(_ index: Int, in history: [HistoryEntry]) -> [ItemKey] {
         var found: [ItemKey] = []
+        found.reserveCapacity(TransitionCounts.reach + 1)
         var position = index - 1
         while position >= 0, found.count < TransitionCounts.reach {
             if isPositive(history[position]) { found.append(history[position].item) }
@@ -156,6 +157,7 @@ extension HistoryRules {
     /// Up to `reach` positive items after `index`, oldest first.
     private func after(_ index: Int, in history: [HistoryEntry]) -> [ItemKey] {
         var found: [ItemKey] = []
+        found.reserveCapacity(TransitionCounts.reach + 1)
         var position = index + 1
         while position < history.count, found.count < TransitionCounts.reach {
             if isPositive(history[position]) { found.append(history[position].item) }

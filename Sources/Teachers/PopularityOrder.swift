@@ -18,8 +18,12 @@ public struct PopularityOrder: Sendable {
 
     public init() {}
 
-    /// Tells the order that an item's value changed.
-    public mutating func touch(_ item: KeyIndex.Number, in statistics: Statistics) {
+    /// Tells the order that the values of these items changed.
+    public mutating func touch(_ items: [KeyIndex.Number], in statistics: Statistics) {
+        for item in items where !isStale { touch(item, in: statistics) }
+    }
+
+    private mutating func touch(_ item: KeyIndex.Number, in statistics: Statistics) {
         guard !isStale, epoch == statistics.popularityEpoch else {
             isStale = true
             return

@@ -40,17 +40,20 @@ public struct Statistics: Sendable {
     ) throws(MalformedBytes) {
         guard !bytes.isEmpty else { return }
         var edits = try StatisticsEdits(bytes)
-        while let operation = try edits.next() {
-            switch operation {
-            case .pairs(let subtract, let items, let leftMax, let rightMin):
-                var numbers: [KeyIndex.Number] = []
-                numbers.reserveCapacity(items.count)
-                for key in items { numbers.append(number(of: key)) }
+        // Each distinct item is looked up once, however often the batch names it.
+        let numbers = edits.keys.map { number(of: $0) }
+        var places: [Int] = []
+        var window: [KeyIndex.Number] = []
+        while let step = try edits.next(&places) {
+            switch step {
+            case .pairs(let subtract, let leftMax, let rightMin):
+                window.removeAll(keepingCapacity: true)
+                for place in places { window.append(numbers[place]) }
                 transitions.apply(
-                    sign: subtract != undo ? -1 : 1, items: numbers, leftMax: leftMax,
+                    sign: subtract != undo ? -1 : 1, items: window, leftMax: leftMax,
                     rightMin: rightMin)
-            case .entry(let subtract, let item, let seconds, let weight, let repeatGap):
-                let number = number(of: item)
+            case .entry(let subtract, let place, let seconds, let weight, let repeatGap):
+                let number = numbers[place]
                 apply(entry: number, seconds: seconds, weight: weight, subtract: subtract != undo)
                 if weight > 0 {
                     transitions.applyRepeat(

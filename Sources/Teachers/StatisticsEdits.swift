@@ -73,7 +73,8 @@ public struct StatisticsEdits {
     public static let windowCountMax = 2 * TransitionCounts.reach + 1
 
     public let nextOffset: Offset?
-    private let keys: [ItemKey]
+    /// The batch's distinct items.
+    let keys: [ItemKey]
     private var reader: ByteReader
 
     public init(_ bytes: [UInt8]) throws(MalformedBytes) {
@@ -93,6 +94,28 @@ public struct StatisticsEdits {
 
     /// The next operation, nil after the last.
     public mutating func next() throws(MalformedBytes) -> StatisticsOperation? {
+        var places: [Int] = []
+        switch try next(&places) {
+        case .pairs(let subtract, let leftMax, let rightMin):
+            return .pairs(
+                subtract: subtract, items: places.map { keys[$0] }, leftMax: leftMax,
+                rightMin: rightMin)
+        case .entry(let subtract, let place, let seconds, let weight, let repeatGap):
+            return .entry(
+                subtract: subtract, item: keys[place], seconds: seconds, weight: weight,
+                repeatGap: repeatGap)
+        case nil: return nil
+        }
+    }
+
+    /// An operation that names items by their places in `keys`; the items of pairs are handed over beside it.
+    enum Step {
+        case pairs(subtract: Bool, leftMax: Int, rightMin: Int)
+        case entry(subtract: Bool, place: Int, seconds: UInt32, weight: Int, repeatGap: UInt8)
+    }
+
+    /// The next operation, nil after the last; `items` keeps its storage from one to the next.
+    mutating func next(_ items: inout [Int]) throws(MalformedBytes) -> Step? {
         guard reader.remaining > 0 else { return nil }
         let tag = try reader.byte()
         switch tag {
@@ -100,28 +123,26 @@ public struct StatisticsEdits {
             let count = try reader.count(max: Self.windowCountMax)
             let leftMax = try reader.count(max: count)
             let rightMin = try reader.count(max: count)
-            var items: [ItemKey] = []
-            items.reserveCapacity(count)
-            for _ in 0..<count { items.append(try key()) }
-            return .pairs(
-                subtract: tag == 1, items: items, leftMax: leftMax, rightMin: rightMin)
+            items.removeAll(keepingCapacity: true)
+            for _ in 0..<count { items.append(try place()) }
+            return .pairs(subtract: tag == 1, leftMax: leftMax, rightMin: rightMin)
         case 2, 3:
-            let item = try key()
+            let place = try place()
             let seconds = try reader.count(max: Int(UInt32.max))
             let weight = try reader.signed()
             guard EventType.weightBounds.contains(Int(weight)) else {
                 throw MalformedBytes("a weight of \(weight)")
             }
             return .entry(
-                subtract: tag == 3, item: item, seconds: UInt32(seconds), weight: Int(weight),
+                subtract: tag == 3, place: place, seconds: UInt32(seconds), weight: Int(weight),
                 repeatGap: try reader.byte())
         default: throw MalformedBytes("operation \(tag) of statistics edits is unknown")
         }
     }
 
-    private mutating func key() throws(MalformedBytes) -> ItemKey {
-        let number = try reader.count(max: Int(Int32.max))
-        guard number < keys.count else { throw MalformedBytes("an item number is out of range") }
-        return keys[number]
+    private mutating func place() throws(MalformedBytes) -> Int {
+        let place = try reader.count(max: Int(Int32.max))
+        guard place < keys.count else { throw MalformedBytes("an item number is out of range") }
+        return place
     }
 }

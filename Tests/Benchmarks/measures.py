@@ -167,41 +167,37 @@ def freshness(stage, users, rate, seconds):
 
 
 def hops(stage, count=1_000):
-    """The two hops alone: produce -> consume through kcat, and SET -> GET."""
-    consumer = stage.kcat("-C", "-u", "-q", "-t", "hop", "-o", "end", "-X", "fetch.wait.max.ms=1",
-                          stdout=subprocess.PIPE)
-    producer = stage.kcat("-P", "-t", "hop", "-X", "linger.ms=0", stdin=subprocess.PIPE)
-    kafka = []
-    reader, deadline = {}, time.monotonic() + 60
-    arrived = threading.Condition()
+    """The two hops alone: an event's record -> read by kcat, and SET -> GET."""
+    consumer = stage.kcat("-C", "-u", "-q", "-t", "interactions", "-o", "end", "-f", "%p:%o\\n",
+                          "-X", "fetch.wait.max.ms=1", stdout=subprocess.PIPE)
+    seen, arrived = {}, threading.Condition()
 
     def read():
         for line in consumer.stdout:
             with arrived:
-                reader[line.strip()] = time.monotonic()
+                seen[line.strip()] = time.monotonic()
                 arrived.notify_all()
 
     threading.Thread(target=read, daemon=True).start()
+    client, kafka = stage.client(), []
 
-    def round_trip(name, patience):
+    def round_trip(number, patience):
         begin = time.monotonic()
-        producer.stdin.write(name + b"\n")
-        producer.stdin.flush()
+        position = client.ask("EVENT.ADD", f"hop{number % 100}", "none", "view")
         with arrived:
-            arrived.wait_for(lambda: name in reader, patience)
-        return (reader[name] - begin) * 1e3 if name in reader else None
+            arrived.wait_for(lambda: position in seen, patience)
+        return (seen[position] - begin) * 1e3 if position in seen else None
 
     warm = 0
-    while round_trip(b"warm%d" % warm, 0.2) is None and time.monotonic() < deadline:
+    while round_trip(warm, 0.2) is None and warm < 100:
         warm += 1
     for number in range(count):
-        took = round_trip(b"%d" % number, 5)
+        took = round_trip(number, 5)
         if took is not None:
             kafka.append(took)
-    producer.stdin.close()
-    producer.wait()
     consumer.terminate()
     consumer.wait()
+    client.close()
     client, redis = stage.redis(), []
     for number in range(count):
         begin = time.monotonic()
@@ -223,6 +219,7 @@ def serving(stage, users, requests):
         "get": redis_benchmark(stage.redis_path, ["GET", "bench"], requests),
         "ping": run("PING"),
         "same": run("REC.GET", loads.user_name(1), "MODE", "cf"),
+        "warm": run("REC.GET", "u__rand_int__", "MODE", "cf", keyspace=users),
         "many": run("REC.GET", "u__rand_int__", "MODE", "cf", keyspace=users),
     }
 
@@ -270,7 +267,7 @@ def fill(stage, users, items, per_user, note):
         stage.wait_committed(total, interval=0.1)
         done += count
         seed += 1
-        rss.append((done, stage.daemon_rss()))
+        rss.append((done, stage.daemon_rss(), stage.rule_pairs()))
         note(f"{done} users, {total} events, {time.monotonic() - begin:.0f} s")
     # The same users again: nobody new, so that only growth over time remains.
     for round_number in range(4):
@@ -279,7 +276,8 @@ def fill(stage, users, items, per_user, note):
             stage.path("crowd"), first, min(step, users), items, per_user, 100 + round_number)
         stage.produce("interactions", stage.path("crowd"))
         stage.wait_committed(total, interval=0.1)
-        rss.append((users + (round_number + 1) * min(step, users), stage.daemon_rss()))
+        rss.append((users + (round_number + 1) * min(step, users), stage.daemon_rss(),
+                    stage.rule_pairs()))
     return {"events": total, "rss": rss, "seconds": time.monotonic() - begin}
 
 
@@ -337,7 +335,7 @@ def recovery(stage, settings):
     log.terminate()
     log.stdout.close()
     log.wait()
-    return {"ready": seconds, "redis": loaded, "replayed": int(info["events_applied"]),
+    return {"ready": stage.ready_seconds, "owning": seconds, "redis": loaded, "replayed": int(info["events_applied"]),
             "same_digest": without_offsets(before) == without_offsets(after), "events": events,
             "dump": shutil.os.path.getsize(stage.path("dump.rdb"))}
 

@@ -103,7 +103,7 @@ class Stage:
         self.start_redis(self.redis_path, self.folder)
         broker = self.spawn(
             [binary, "broker", "--with-parent", "--topic", f"interactions:{PARTITIONS}",
-             "--topic", "items:1", "--topic", "millrace-dead-letters:1", "--topic", "hop:1"],
+             "--topic", "items:1", "--topic", "millrace-dead-letters:1"],
             "broker.log", stdout=subprocess.PIPE)
         self.brokers = broker.stdout.readline().decode().strip()
 
@@ -145,6 +145,7 @@ class Stage:
             file.write(f"""
 kafka:
   brokers: [{json.dumps(self.brokers)}]
+  instance-id: bench
   librdkafka: {{fetch.wait.max.ms: "1", session.timeout.ms: "6000"}}
   {kafka}
 redis: {{address: "unix:{self.redis_path}"}}
@@ -155,8 +156,14 @@ operations: {{path: "{self.path('operations.sock')}"}}
         self.daemon = self.spawn(
             [self.binary, "serve", "--config", self.path("millrace.yaml")], "daemon.log")
         if wait == "ready":
-            wait_for("the daemon is ready", self.is_ready, interval=0.005)
+            wait_for("the daemon answers READY", self.is_serving, interval=0.005)
+            self.ready_seconds = time.monotonic() - started
+            wait_for("the daemon owns its partitions", self.is_ready, interval=0.005)
         return time.monotonic() - started
+
+    def is_serving(self):
+        info = self.try_info()
+        return info and info.get("state") == "ready"
 
     def is_ready(self):
         if self.daemon.poll() is not None:
@@ -206,6 +213,12 @@ operations: {{path: "{self.path('operations.sock')}"}}
                 if line.startswith("VmRSS:"):
                     return int(line.split()[1]) * 1024
         return 0
+
+    def rule_pairs(self):
+        client = self.client()
+        pairs = int(client.info()["rule_pairs"])
+        client.close()
+        return pairs
 
     def close(self):
         for child in reversed(self.children):
