@@ -49,7 +49,7 @@ class Report:
             file.write(svg)
         self.pictures.append((name, caption))
 
-    def write(self, command):
+    def write(self, command, chosen):
         cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo")
                     if line.startswith("model name")), "unknown")
         commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"],
@@ -67,6 +67,9 @@ class Report:
             "", "| # | what | against | measured | goal | reached |",
             "| --- | --- | --- | --- | --- | --- |"]
         lines += ["| " + " | ".join(row) + " |" for row in self.rows]
+        missing = sorted(chosen - {row[0] for row in self.rows})
+        if missing:
+            lines += ["", f"Not measured: the run ended before {', '.join(missing)}."]
         for name, caption in self.pictures:
             lines += ["", f"![{caption}]({name}.svg)"]
         with open(os.path.join(self.out, "README.md"), "w") as file:
@@ -237,7 +240,8 @@ def main():
             streamed(report, binary, chosen, options.seconds)
     finally:
         report.rows.sort(key=lambda row: int(row[0][1:]))
-        report.write("make bench")
+        flags = " ".join(sys.argv[2:])
+        report.write("make bench" + (f" BENCH_FLAGS='{flags}'" if flags else ""), chosen)
 
 
 if __name__ == "__main__":
