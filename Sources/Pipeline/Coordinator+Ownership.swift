@@ -85,6 +85,12 @@ extension Coordinator {
     func caughtUp(_ partition: PartitionIndex) {
         guard var entry = owned[partition], entry.phase == .claiming || entry.phase == .folding
         else { return }
+        if let known = applied[partition], known > entry.sequence {
+            // Somebody claimed the partition after us and has committed: our ownership ended before it began.
+            abandon(partition)
+            fenced[partition] = now
+            return
+        }
         applied[partition] = entry.sequence
         entry.phase = .active
         entry.lastEventAt = now

@@ -175,9 +175,10 @@ extension Coordinator {
         case .recovery:
             // Another instance may have checkpointed, and trimmed, since we read the checkpoint: read it again. If
             // that does not help, the histories themselves are what is left.
-            if gapsInRecovery == 0 {
+            let gaps = gapsInRecovery
+            if gaps < Self.gapsInRecoveryMax {
                 restart()
-                gapsInRecovery = 1
+                gapsInRecovery = gaps + 1
             } else {
                 refoldEverything()
             }
@@ -199,6 +200,9 @@ extension Coordinator {
         }
         becomeReadyIfPossible()
     }
+
+    /// Checkpoints read again before the histories are folded: others may checkpoint and trim while we read.
+    private static let gapsInRecoveryMax = 10
 
     /// Starts anew from what the store holds: after the store lost writes, or when our statistics cannot be mended.
     func restart() {

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("The pipeline under faults")
 struct SimulationTests {
-    static let fixedSeeds: [UInt64] = [289, 1208, 1211, 2193, 3608] + Array(1...120)
+    static let fixedSeeds: [UInt64] = X
 
     @Test("ends in the state of a plain fold, whatever happens on the way", arguments: fixedSeeds)
     func convergence(seed: UInt64) {
