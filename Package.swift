@@ -49,6 +49,8 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(
             name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .systemLibrary(
+            name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .target(name: "CShims"),
         .target(
             name: "CSimdjson", cxxSettings: [.unsafeFlags(["-O2"])],
@@ -57,6 +59,7 @@ let package = Package(
         // The core: pure, no I/O, no clock.
         module("Interactions"),
         module("RecordDecoding", ["Interactions", "CSimdjson"]),
+        module("Tensors", ["COpenBLAS"]),
         module("Teachers", ["Interactions"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
@@ -94,6 +97,7 @@ let package = Package(
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
+        tests("TensorsTests", ["Tensors", "TestKit"]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),

@@ -7,7 +7,9 @@ import Testing
 @Suite("the module graph")
 struct GraphTests {
     /// Take input, time and seed and return values: nothing of the system, no lock, no clock.
-    static let core = ["Interactions", "RecordDecoding", "Teachers", "Recommender", "Evaluation"]
+    static let core = [
+        "Interactions", "RecordDecoding", "Tensors", "Teachers", "Recommender", "Evaluation",
+    ]
     /// Touch the world, each its own piece of it; they meet in Ports.
     static let adapters = [
         "KafkaIngest", "RedisState", "SocketServer", "Telemetry", "OperationsServer", "Settings",
@@ -15,7 +17,8 @@ struct GraphTests {
     /// Who may see a library that is not written in Swift.
     static let ownersOfC = [
         "CRdKafka": ["KafkaIngest"], "CHiredis": ["RedisState"], "CSystemd": ["Telemetry"],
-        "CSimdjson": ["RecordDecoding"], "CShims": ["Lanes", "SocketServer", "millrace"],
+        "CSimdjson": ["RecordDecoding"], "COpenBLAS": ["Tensors"],
+        "CShims": ["Lanes", "SocketServer", "millrace"],
     ]
     /// What the toolchain brings and a module outside the core may import without declaring it.
     static let system: Set = ["Glibc", "Synchronization"]

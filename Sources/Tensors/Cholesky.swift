@@ -1,0 +1,65 @@
+// Symmetric positive definite systems through LAPACK. A row-major lower triangle is LAPACK's upper one; which half is
+// read is said at each function.
+
+import COpenBLAS
+
+/// The matrix is not positive definite: the leading minor of this order (counted from 1) is not positive.
+public struct NotPositiveDefinite: Error, Equatable, CustomStringConvertible {
+    public var order: Int
+
+    public init(order: Int) { self.order = order }
+
+    public var description: String {
+        "matrix is not positive definite: its leading minor of order \(order) is not positive; "
+            + "a larger ridge makes it so"
+    }
+}
+
+/// Replaces the lower triangle of a (n × n, row-major) by its Cholesky factor L with a = L Lᵀ.
+public func factorise(_ a: inout MutableSpan<Double>, n: Int) throws(NotPositiveDefinite) {
+    precondition(a.count == n * n, "a square matrix")
+    guard n > 0 else { return }
+    var order = Int32(n)
+    var info: Int32 = 0
+    var lda = Int32(n)
+    unsafe a.withUnsafeMutableBufferPointer { a in
+        unsafe dpotrf_("U", &order, a.baseAddress, &lda, &info)
+    }
+    if info > 0 { throw NotPositiveDefinite(order: Int(info)) }
+    precondition(info == 0, "arguments of dpotrf")
+}
+
+/// Replaces the lower triangle of a factor (as `factorise` left it) by that of the inverse of the matrix.
+public func invert(factor a: inout MutableSpan<Double>, n: Int) throws(NotPositiveDefinite) {
+    precondition(a.count == n * n, "a square matrix")
+    guard n > 0 else { return }
+    var order = Int32(n)
+    var info: Int32 = 0
+    var lda = Int32(n)
+    unsafe a.withUnsafeMutableBufferPointer { a in
+        unsafe dpotri_("U", &order, a.baseAddress, &lda, &info)
+    }
+    if info > 0 { throw NotPositiveDefinite(order: Int(info)) }
+    precondition(info == 0, "arguments of dpotri")
+}
+
+/// Solves a x = b for `count` right-hand sides in place, given the factor of a; each right-hand side is n numbers in a
+/// row.
+public func solve(
+    factor a: Span<Double>, n: Int, rightSides b: inout MutableSpan<Double>, count: Int
+) {
+    precondition(a.count == n * n && b.count == n * count, "shapes of a solve")
+    guard n > 0, count > 0 else { return }
+    var order = Int32(n)
+    var sides = Int32(count)
+    var info: Int32 = 0
+    var lda = Int32(n)
+    var ldb = Int32(n)
+    unsafe a.withUnsafeBufferPointer { a in
+        unsafe b.withUnsafeMutableBufferPointer { b in
+            unsafe dpotrs_(
+                "U", &order, &sides, a.baseAddress, &lda, b.baseAddress, &ldb, &info)
+        }
+    }
+    precondition(info == 0, "arguments of dpotrs")
+}
