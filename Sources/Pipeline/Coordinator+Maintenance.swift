@@ -59,7 +59,9 @@ extension Coordinator {
             now - peersPolledAt >= configuration.peerIntervalMilliseconds
         else { return }
         var after: [PartitionIndex: Int64] = [:]
-        for partition in 0..<partitionCount where owned[partition] == nil {
+        // What must be folded again from histories cannot be had from deltas.
+        for partition in 0..<partitionCount
+        where owned[partition] == nil && !refolding.contains(partition) {
             after[partition] = applied[partition] ?? 0
         }
         guard !after.isEmpty else { return }
