@@ -82,10 +82,10 @@ extension KafkaConfiguration {
                 ("auto.commit.interval.ms", "500"),
                 ("enable.auto.offset.store", "false"),
                 ("auto.offset.reset", "error"),
-                // A full queue makes librdkafka 2.0 wait up to a second before it looks again, so the queue has to
-                // last
-                // longer than that; its bytes are bounded.
                 ("queued.max.messages.kbytes", "32768"),
+                // librdkafka 2.0 waits as long after it found its queue full as after an error, by default half a
+                // second: then the queue runs dry and ingest stands still.
+                ("fetch.error.backoff.ms", "20"),
             ]
             if let groupInstanceID { own.append(("group.instance.id", groupInstanceID)) }
             return try merged(own)

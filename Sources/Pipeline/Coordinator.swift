@@ -123,6 +123,7 @@ public final class Coordinator {
     var wantsSnapshot = false
     var isCheckpointing = false
     var gaugedAt: Milliseconds = 0
+    var sweptAt: Milliseconds = 0
     // Polls.
     var peersPolledAt: Milliseconds = 0
     var isPollingPeers = false
