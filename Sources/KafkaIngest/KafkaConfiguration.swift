@@ -82,10 +82,11 @@ extension KafkaConfiguration {
                 ("auto.commit.interval.ms", "500"),
                 ("enable.auto.offset.store", "false"),
                 ("auto.offset.reset", "error"),
-                ("queued.max.messages.kbytes", "32768"),
-                // librdkafka 2.0 waits as long after it found its queue full as after an error, by default half a
-                // second: then the queue runs dry and ingest stands still.
-                ("fetch.error.backoff.ms", "20"),
+                // librdkafka 2.0 looks again up to a second after it found its queue full, so a full queue has to
+                // last that long. Its bytes are the bound; the count, which is by default 100 000 for all partitions
+                // together, is a quarter of a second.
+                ("queued.max.messages.kbytes", "65536"),
+                ("queued.min.messages", "1000000"),
             ]
             if let groupInstanceID { own.append(("group.instance.id", groupInstanceID)) }
             return try merged(own)
