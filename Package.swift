@@ -62,6 +62,7 @@ let package = Package(
         module("Interactions"),
         module("RecordDecoding", ["Interactions", "CSimdjson"]),
         module("Tensors", ["COpenBLAS", "CKernels"]),
+        module("Transformer", ["Tensors"]),
         module("Teachers", ["Interactions"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
