@@ -118,6 +118,6 @@ let package = Package(
         tests(
             "DaemonTests",
             ["millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "TestKit"]),
-        tests("RepositoryTests", ["TestKit"]),
+        tests("RepositoryTests", ["Evaluation", "TestKit"]),
     ]
 )

@@ -42,7 +42,9 @@ public struct Adapter: Sendable, Equatable {
     /// Our own section of adapter_config.json.
     public var millrace: JSONValue?
 
-    public var scale: Double { alpha / (isRankStabilised ? Double(rank).squareRoot() : Double(rank)) }
+    public var scale: Double {
+        alpha / (isRankStabilised ? Double(rank).squareRoot() : Double(rank))
+    }
 
     public init(rank: Int, alpha: Double, targetModules: [String], pairs: [LowRankPair]) {
         self.rank = rank

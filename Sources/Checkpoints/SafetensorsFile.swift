@@ -51,7 +51,8 @@ public struct SafetensorsFile: Sendable {
 
     private init(_ source: Source, byteCount: Int, name: String) throws(DocumentError) {
         guard byteCount >= 8 else {
-            throw DocumentError(name, "\(byteCount) bytes are no safetensors file: 8 say its header")
+            throw DocumentError(
+                name, "\(byteCount) bytes are no safetensors file: 8 say its header")
         }
         let length = try Self.bytes(source, at: 0, count: 8)
             .reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
@@ -149,7 +150,8 @@ extension SafetensorsFile {
             previous = entry.name
         }
         guard end == dataCount else {
-            throw header.refused("\(dataCount) bytes of data, of which \(dataCount - end) are in no tensor")
+            throw header.refused(
+                "\(dataCount) bytes of data, of which \(dataCount - end) are in no tensor")
         }
         return (entries, metadata)
     }

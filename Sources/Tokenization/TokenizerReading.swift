@@ -28,16 +28,19 @@ extension Tokenizer {
             throw node.refused("a token for unknown bytes is not supported; all 256 are needed")
         }
         self.model = vocabulary.model
-        pieces = PieceTable(vocabulary.pieces)
         ids = vocabulary.ids
         added.specials = vocabulary.specials
         for token in vocabulary.added {
             if token.isNormalised {
-                added.normalised.add(normalizers.reduce(token.text) { $1.normalise($0) }, token.id)
+                // Found in normalised text, and decoded to what was found.
+                let text = normalizers.reduce(token.text) { $1.normalise($0) }
+                added.normalised.add(text, token.id)
+                vocabulary.setPiece(token.id, text)
             } else {
                 added.raw.add(token.text, token.id)
             }
         }
+        pieces = PieceTable(vocabulary.pieces)
         if let node = try root.optional("post_processor") { try readPostProcessor(node) }
     }
 
@@ -89,7 +92,8 @@ extension Tokenizer {
         throw node.refused("there is no ByteLevel step: only byte-level BPE is supported")
     }
 
-    private static func splitPattern(_ step: JSONNode) throws(DocumentError) -> PreTokenizer.Pattern {
+    private static func splitPattern(_ step: JSONNode) throws(DocumentError) -> PreTokenizer.Pattern
+    {
         let behaviour = try step.member("behavior")
         guard try behaviour.text() == "Isolated" else { throw behaviour.refused("not Isolated") }
         if let invert = try step.optional("invert"), try invert.flag() {
@@ -100,7 +104,8 @@ extension Tokenizer {
         let known = PreTokenizer.known.first { isSameText($0.expression, expression) }
         guard let known else {
             throw node.refused(
-                "no scanner for the expression \(expression); known are those of GPT-2, Llama 3 and Qwen")
+                "no scanner for the expression \(expression); known are those of GPT-2, Llama 3 and Qwen"
+            )
         }
         return known.pattern
     }

@@ -34,9 +34,13 @@ struct VocabularyReader {
         guard !isTaken[id] else { throw node.refused("token \(id) has two texts") }
         isTaken[id] = true
         ids[ExactText(text)] = Int32(id)
-        // A text outside the alphabet decodes to itself.
-        pieces[id] = ByteAlphabet.bytes(of: text) ?? Array(text.utf8)
+        setPiece(Int32(id), text)
         return Int32(id)
+    }
+
+    /// A text outside the alphabet decodes to itself.
+    mutating func setPiece(_ id: Int32, _ text: String) {
+        pieces[Int(id)] = ByteAlphabet.bytes(of: text) ?? Array(text.utf8)
     }
 
     mutating func readTokens(_ node: JSONNode) throws(DocumentError) {
