@@ -13,7 +13,8 @@ final class FileReader: Sendable {
     private let descriptor: Int32
 
     init(path: String) throws(DocumentError) {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        // Not to wait for a writer when it is a pipe.
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             throw DocumentError(path, "cannot be opened: \(systemReason())")
         }

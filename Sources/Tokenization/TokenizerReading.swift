@@ -151,7 +151,7 @@ extension Tokenizer {
                 if let special = try part.optional("SpecialToken") {
                     let name = try special.member("id").text()
                     for id in try specials.member(name).member("ids").elements(countMax: 64) {
-                        let token = Int32(try id.integer(in: 0...vocabularyCount - 1))
+                        let token = Int32(try id.integer(in: 0...max(vocabularyCount, 1) - 1))
                         if sawText { suffix.append(token) } else { prefix.append(token) }
                     }
                 } else {

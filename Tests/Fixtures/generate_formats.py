@@ -77,6 +77,7 @@ def byte_level(space):
 
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+HEADERS = ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
 
 STYLES = {
     "gpt2": (None, byte_level(False)),
@@ -102,6 +103,8 @@ def tokenizer(style):
     )
     made.train_from_iterator(CORPUS, trainer)
     made.add_tokens([AddedToken("<tool>", normalized=False), AddedToken("Tool", normalized=True)])
+    if style == "llama3":
+        made.add_special_tokens(HEADERS)
     begin = ("<|endoftext|>", made.token_to_id("<|endoftext|>"))
     template = processors.TemplateProcessing(single="%s $A %s" % (begin[0], begin[0]),
                                              special_tokens=[begin])
@@ -162,18 +165,32 @@ CHATML = (
 )
 
 
+HEADED = (
+    "{{ bos_token }}{% for m in messages %}"
+    "{{ '<|start_header_id|>' + m.role + '<|end_header_id|>' + '\\n\\n' }}"
+    "{% if m.role == 'system' %}"
+    "{{ 'Cutting Knowledge Date: December 2023\\nToday Date: 26 Jul 2024\\n\\n' }}{% endif %}"
+    "{{ m.content | trim + '<|eot_id|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
+)
+
+
 def chat_golden():
-    """A conversation as transformers renders and encodes it."""
+    """A conversation as transformers renders and encodes it, by a program of each family."""
     from transformers import PreTrainedTokenizerFast
-    made = PreTrainedTokenizerFast(tokenizer_file="tokenizer-qwen.json", chat_template=CHATML)
     messages = [
         {"role": "system", "content": "You write\nsummaries."},
         {"role": "user", "content": "\n\nI bought toner 450,\n and 'd paper "},
         {"role": "assistant", "content": "Office supplies."},
         {"role": "user", "content": "And 12 pads"},
     ]
-    ids = made.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-    write("chat-qwen.json", compact({"program": CHATML, "messages": messages, "ids": list(ids)}))
+    for style, program in [("qwen", CHATML), ("llama3", HEADED)]:
+        made = PreTrainedTokenizerFast(
+            tokenizer_file="tokenizer-%s.json" % style, chat_template=program,
+            bos_token="<|endoftext|>")
+        ids = made.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        write("chat-%s.json" % style, compact(
+            {"program": program, "messages": messages, "ids": list(ids)}))
 
 
 def checkpoint_golden():

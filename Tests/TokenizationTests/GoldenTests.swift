@@ -56,11 +56,11 @@ struct GoldenTests {
         #expect(try model.member("merges").value == golden.member("merges").value)
     }
 
-    @Test("a conversation is rendered as by the template program")
-    func chat() throws {
-        let golden = try JSONNode(parsing: fixture("chat-qwen.json"), document: "chat")
+    @Test("a conversation is rendered as by the template program", arguments: ["qwen", "llama3"])
+    func chat(style: String) throws {
+        let golden = try JSONNode(parsing: fixture("chat-\(style).json"), document: "chat")
         let template = try ChatTemplate(
-            program: golden.member("program").text(), tokenizer: tokenizer("qwen"),
+            program: golden.member("program").text(), tokenizer: tokenizer(style),
             document: "tokenizer_config.json")
         let messages = try golden.member("messages").elements().map { message in
             let role = ChatMessage.Role(rawValue: try message.member("role").text())

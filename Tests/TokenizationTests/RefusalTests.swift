@@ -52,6 +52,20 @@ struct TokenizerRefusalTests {
         #expect(error?.reason.contains("special token out of text") == true)
     }
 
+    @Test("an empty vocabulary is no reason to trap")
+    func empty() throws {
+        let frame =
+            #"{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"b"}},{"Sequence":{}}],"#
+            + #""special_tokens":{"b":{"ids":[0]}}}"#
+        for processor in ["null", frame] {
+            let text =
+                #"{"pre_tokenizer":{"type":"ByteLevel"},"decoder":{"type":"ByteLevel"},"#
+                + #""model":{"vocab":{},"merges":[]},"post_processor":"# + processor + "}"
+            let made = try Tokenizer(parsing: Array(text.utf8), document: "x")
+            #expect(made.encode("abc") == [] && made.decode(made.encodeFramed("abc")) == "")
+        }
+    }
+
     @Test("random bytes in a tokenizer file are refused or read, and never trap")
     func random() throws {
         let whole = try fixture("tokenizer-qwen.json")
