@@ -57,13 +57,19 @@ let package = Package(
             name: "CSimdjson", cxxSettings: [.unsafeFlags(["-O2"])],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
 
+        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O2"])]),
+
         // The core: pure, no I/O, no clock.
         module("Interactions"),
         module("RecordDecoding", ["Interactions", "CSimdjson"]),
+<<<<<<< HEAD
         module("JSONDocuments"),
         module("Tokenization", ["JSONDocuments", heap]),
         module("Checkpoints", ["JSONDocuments"]),
         module("Tensors", ["COpenBLAS"]),
+=======
+        module("Tensors", ["COpenBLAS", "CKernels"]),
+>>>>>>> f3c9704ff379a5dcefa85de6275e63f9edc462b9
         module("Teachers", ["Interactions"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
@@ -100,11 +106,17 @@ let package = Package(
             ],
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
+        .target(
+            name: "ReferenceModel", path: "Tests/ReferenceModel", swiftSettings: strict),
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
+<<<<<<< HEAD
         tests("JSONDocumentsTests", ["JSONDocuments", "TestKit"]),
         tests("TokenizationTests", ["Tokenization", "JSONDocuments", "TestKit"]),
         tests("CheckpointsTests", ["Checkpoints", "JSONDocuments", "TestKit"]),
         tests("TensorsTests", ["Tensors", "TestKit"]),
+=======
+        tests("TensorsTests", ["Tensors", "ReferenceModel", "TestKit"]),
+>>>>>>> f3c9704ff379a5dcefa85de6275e63f9edc462b9
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),

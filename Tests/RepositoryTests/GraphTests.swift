@@ -20,6 +20,7 @@ struct GraphTests {
     static let ownersOfC = [
         "CRdKafka": ["KafkaIngest"], "CHiredis": ["RedisState"], "CSystemd": ["Telemetry"],
         "CSimdjson": ["RecordDecoding"], "COpenBLAS": ["Tensors"],
+        "CKernels": ["Tensors"],
         "CShims": ["Lanes", "SocketServer", "millrace"],
     ]
     /// What the toolchain brings and a module outside the core may import without declaring it.
