@@ -62,14 +62,9 @@ let package = Package(
         // The core: pure, no I/O, no clock.
         module("Interactions"),
         module("RecordDecoding", ["Interactions", "CSimdjson"]),
-<<<<<<< HEAD
         module("JSONDocuments"),
         module("Tokenization", ["JSONDocuments", heap]),
-        module("Checkpoints", ["JSONDocuments"]),
-        module("Tensors", ["COpenBLAS"]),
-=======
         module("Tensors", ["COpenBLAS", "CKernels"]),
->>>>>>> f3c9704ff379a5dcefa85de6275e63f9edc462b9
         module("Teachers", ["Interactions"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
@@ -87,6 +82,7 @@ let package = Package(
             ["Interactions", "WireProtocol", "Ports", "CShims", nioCore, nioPosix, deque]),
         module("Telemetry", ["Ports", "Lanes", log, histogram, "CSystemd"]),
         module("OperationsServer", [nioCore, nioPosix, nioHTTP1]),
+        module("Checkpoints", ["JSONDocuments"]),
         module("Settings", [yams]),
         .executableTarget(
             name: "millrace",
@@ -109,14 +105,10 @@ let package = Package(
         .target(
             name: "ReferenceModel", path: "Tests/ReferenceModel", swiftSettings: strict),
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
-<<<<<<< HEAD
         tests("JSONDocumentsTests", ["JSONDocuments", "TestKit"]),
         tests("TokenizationTests", ["Tokenization", "JSONDocuments", "TestKit"]),
         tests("CheckpointsTests", ["Checkpoints", "JSONDocuments", "TestKit"]),
-        tests("TensorsTests", ["Tensors", "TestKit"]),
-=======
         tests("TensorsTests", ["Tensors", "ReferenceModel", "TestKit"]),
->>>>>>> f3c9704ff379a5dcefa85de6275e63f9edc462b9
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
