@@ -65,6 +65,7 @@ let package = Package(
         module("JSONDocuments"),
         module("Tokenization", ["JSONDocuments", heap]),
         module("Tensors", ["COpenBLAS", "CKernels"]),
+        module("Transformer", ["Tensors"]),
         module("Teachers", ["Interactions"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
