@@ -67,6 +67,7 @@ let package = Package(
         module("Checkpoints", ["JSONDocuments"]),
         module("Tensors", ["COpenBLAS", "CKernels"]),
         module("Transformer", ["Tensors"]),
+        module("ItemModel", ["Tensors", "Transformer"]),
         module("Teachers", ["Interactions"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
@@ -88,7 +89,7 @@ let package = Package(
         .executableTarget(
             name: "millrace",
             dependencies: [
-                "Interactions", "RecordDecoding", "Teachers", "Recommender", "Evaluation", "Ports",
+                "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Tensors", "ItemModel", "Teachers", "Recommender", "Evaluation", "Ports",
                 "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState", "SocketServer",
                 "Telemetry", "OperationsServer", "Settings", "CShims", argumentParser, nioCore,
                 nioPosix,
