@@ -8,6 +8,11 @@ LOG ?=
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
 BENCH_FLAGS ?=
+# make fuzz: which target (all when empty), and for how long each
+TARGET ?=
+SECONDS ?= 60
+# make tsan: ThreadSanitizer finds a race only where two threads meet, so once is not enough
+ROUNDS ?= 3
 DESTDIR ?=
 prefix ?= /usr
 sysconfdir ?= /etc
@@ -15,7 +20,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census bench check-config install clean
+.PHONY: all setup build demo test lint format census bench fuzz tsan asan check-config install clean
 
 all: build
 
@@ -47,6 +52,18 @@ census:
 # Ratios against real programs on this machine, into docs/benchmarks: needs kcat besides what `setup` installs.
 bench: build
 	python3 Tests/Benchmarks/run.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" $(BENCH_FLAGS)
+
+# Every parser of foreign bytes under libFuzzer, SECONDS each, or only TARGET.
+fuzz:
+	@SWIFT=$(SWIFT) Tests/Fuzz/run.sh "$(TARGET)" "$(SECONDS)"
+
+# The suites with threads under ThreadSanitizer, ROUNDS times; then what must not touch foreign memory under
+# AddressSanitizer. Each has a build folder of its own.
+tsan:
+	@SWIFT=$(SWIFT) Tests/Sanitizers/run.sh thread "$(ROUNDS)"
+
+asan:
+	@SWIFT=$(SWIFT) Tests/Sanitizers/run.sh address 1
 
 check-config: build
 	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" check-config Config/millrace.yaml

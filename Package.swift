@@ -96,6 +96,14 @@ let package = Package(
             ],
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
+        .target(
+            name: "FuzzLaws",
+            dependencies: [
+                "WireProtocol", "RecordDecoding", "Interactions", "Teachers", "Recommender",
+                "Evaluation", "Ports", "Settings", "TestKit",
+            ],
+            path: "Tests/Fuzz/Laws", swiftSettings: strict),
+        tests("FuzzTests", ["FuzzLaws", "TestKit"]),
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
         tests("TensorsTests", ["Tensors", "TestKit"]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
@@ -114,3 +122,15 @@ let package = Package(
         tests("RepositoryTests", ["TestKit"]),
     ]
 )
+
+// `make fuzz`: libFuzzer drives the laws of Tests/Fuzz, and what they test is built to tell it where it has been.
+if Context.environment["MILLRACE_FUZZ"] != nil {
+    for target in package.targets where target.type == .regular && target.swiftSettings != nil {
+        target.swiftSettings? += [.unsafeFlags(["-sanitize=fuzzer,address"])]
+    }
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz", dependencies: ["FuzzLaws"], path: "Tests/Fuzz/Driver",
+            swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-sanitize=address"]), .linkedLibrary("stdc++")]))
+}

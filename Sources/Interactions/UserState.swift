@@ -104,8 +104,12 @@ extension UserState {
             throw MalformedBytes(
                 "has format \(version), this version reads \(Self.formatVersion): upgrade first")
         }
+        var tags: Set<UInt8> = []
         while reader.remaining > 0 {
             let tag = try reader.byte()
+            guard tags.insert(tag).inserted else {
+                throw MalformedBytes("section \(tag) comes twice")
+            }
             let count = try reader.count(max: reader.remaining)
             let end = reader.position + count
             try readSection(tag, count: count, from: &reader)
