@@ -8,6 +8,7 @@ LOG ?=
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
 BENCH_FLAGS ?=
+RECORD ?=
 # make fuzz: which target (all when empty), and for how long each
 TARGET ?=
 SECONDS ?= 60
@@ -20,7 +21,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census bench fuzz tsan asan check-config install clean
+.PHONY: all setup build demo test lint format census bench counts fuzz tsan asan check-config install clean
 
 all: build
 
@@ -52,6 +53,10 @@ census:
 # Ratios against real programs on this machine, into docs/benchmarks: needs kcat besides what `setup` installs.
 bench: build
 	python3 Tests/Benchmarks/run.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" $(BENCH_FLAGS)
+
+# Instructions of the hot ways, by callgrind, against Tests/Benchmarks/Thresholds; RECORD=1 records them anew.
+counts:
+	@SWIFT=$(SWIFT) RECORD=$(RECORD) Tests/Benchmarks/counts.sh
 
 # Every parser of foreign bytes under libFuzzer, SECONDS each, or only TARGET.
 fuzz:

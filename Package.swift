@@ -134,3 +134,15 @@ if Context.environment["MILLRACE_FUZZ"] != nil {
             swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-sanitize=address"]), .linkedLibrary("stdc++")]))
 }
+
+// `make counts`: what callgrind counts.
+if Context.environment["MILLRACE_BENCHMARKS"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "InstructionCounts",
+            dependencies: [
+                "Interactions", "RecordDecoding", "Teachers", "Recommender", "WireProtocol",
+                "TestKit",
+            ],
+            path: "Tests/Benchmarks/InstructionCounts", swiftSettings: strict))
+}

@@ -82,6 +82,8 @@ extension FuzzTarget {
                 #"{"id":5,"title":"T","price":1.25,"available":false,"expires":1790000000000}"#),
             seed(0, "i", #"{"title":"T","description":"d","categories":"one","x":{"y":[]}}"#),
             seed(2, "i1", ""), seed(3, "", ""), seed(0, "i", #"{"title":"T","categories":[]}"#),
+            // One category with a line feed once kept it, where one of several does not.
+            seed(0, "i", #"{"title":"T","categories":"a\nb"}"#),
         ]
     ) { bytes in
         let record = Record(bytes)
