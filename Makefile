@@ -56,6 +56,7 @@ bench: build
 
 # Instructions of the hot ways, by callgrind, against Tests/Benchmarks/Thresholds; RECORD=1 records them anew.
 counts:
+	@SWIFT=$(SWIFT) .ci/setup valgrind
 	@SWIFT=$(SWIFT) RECORD=$(RECORD) Tests/Benchmarks/counts.sh
 
 # Every parser of foreign bytes under libFuzzer, SECONDS each, or only TARGET.

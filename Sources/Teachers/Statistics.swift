@@ -34,14 +34,13 @@ public struct Statistics: Sendable {
         return number
     }
 
-    /// Applies stored edits, or takes them back; calls `touched` for every item whose popularity changed. Edits that
-    /// cannot be read to their end change nothing.
+    /// Applies stored edits, or takes them back; calls `touched` for every item whose popularity changed. Edits of
+    /// others must have passed `StatisticsEdits.check`: those that cannot be read are applied as far as they can.
     public mutating func apply(
         _ bytes: [UInt8], undo: Bool = false, touched: (KeyIndex.Number) -> Void = { _ in }
     ) throws(MalformedBytes) {
         guard !bytes.isEmpty else { return }
         var edits = try StatisticsEdits(bytes)
-        try edits.check()
         // Each distinct item is looked up once, however often the batch names it.
         let numbers = edits.keys.map { number(of: $0) }
         var places: [Int] = []
