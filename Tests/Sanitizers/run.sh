@@ -12,6 +12,7 @@ thread)
     ;;
 address)
     scratch=.build-asan
+    export LSAN_OPTIONS="suppressions=$PWD/Tests/Sanitizers/leaks.txt print_suppressions=0 ${LSAN_OPTIONS:-}"
     # Everything but the daemon as a whole, whose processes have a build of their own.
     suites=(InteractionsTests TensorsTests TeachersTests RecommenderTests EvaluationTests PipelineTests FuzzTests
         WireProtocolTests KafkaIngestTests RedisStateTests SocketServerTests TelemetryTests SettingsTests)
