@@ -19,6 +19,7 @@ let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
@@ -56,10 +57,16 @@ let package = Package(
             name: "CSimdjson", cxxSettings: [.unsafeFlags(["-O2"])],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
 
+        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O2"])]),
+
         // The core: pure, no I/O, no clock.
         module("Interactions"),
         module("RecordDecoding", ["Interactions", "CSimdjson"]),
-        module("Tensors", ["COpenBLAS"]),
+        module("JSONDocuments"),
+        module("Tokenization", ["JSONDocuments", heap]),
+        module("Checkpoints", ["JSONDocuments"]),
+        module("Tensors", ["COpenBLAS", "CKernels"]),
+        module("Transformer", ["Tensors"]),
         module("Teachers", ["Interactions"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
@@ -104,8 +111,14 @@ let package = Package(
             ],
             path: "Tests/Fuzz/Laws", swiftSettings: strict),
         tests("FuzzTests", ["FuzzLaws", "TestKit"]),
+        .target(
+            name: "ReferenceModel", path: "Tests/ReferenceModel", swiftSettings: strict),
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
-        tests("TensorsTests", ["Tensors", "TestKit"]),
+        tests("JSONDocumentsTests", ["JSONDocuments", "TestKit"]),
+        tests("TokenizationTests", ["Tokenization", "JSONDocuments", "TestKit"]),
+        tests("CheckpointsTests", ["Checkpoints", "JSONDocuments", "TestKit"]),
+        tests("TensorsTests", ["Tensors", "ReferenceModel", "TestKit"]),
+        tests("TransformerTests", ["Transformer", "Tensors", "TestKit"]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
@@ -119,7 +132,7 @@ let package = Package(
         tests(
             "DaemonTests",
             ["millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "TestKit"]),
-        tests("RepositoryTests", ["TestKit"]),
+        tests("RepositoryTests", ["Evaluation", "TestKit"]),
     ]
 )
 
