@@ -105,6 +105,14 @@ let package = Package(
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
         .target(
+            name: "FuzzLaws",
+            dependencies: [
+                "WireProtocol", "RecordDecoding", "Interactions", "Teachers", "Recommender",
+                "Evaluation", "Ports", "Settings", "TestKit",
+            ],
+            path: "Tests/Fuzz/Laws", swiftSettings: strict),
+        tests("FuzzTests", ["FuzzLaws", "TestKit"]),
+        .target(
             name: "ReferenceModel", path: "Tests/ReferenceModel", swiftSettings: strict),
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
         tests("JSONDocumentsTests", ["JSONDocuments", "TestKit"]),
@@ -128,3 +136,27 @@ let package = Package(
         tests("RepositoryTests", ["Evaluation", "TestKit"]),
     ]
 )
+
+// `make fuzz`: libFuzzer drives the laws of Tests/Fuzz, and what they test is built to tell it where it has been.
+if Context.environment["MILLRACE_FUZZ"] != nil {
+    for target in package.targets where target.type == .regular && target.swiftSettings != nil {
+        target.swiftSettings? += [.unsafeFlags(["-sanitize=fuzzer,address"])]
+    }
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz", dependencies: ["FuzzLaws"], path: "Tests/Fuzz/Driver",
+            swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-sanitize=address"]), .linkedLibrary("stdc++")]))
+}
+
+// `make counts`: what callgrind counts.
+if Context.environment["MILLRACE_BENCHMARKS"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "InstructionCounts",
+            dependencies: [
+                "Interactions", "RecordDecoding", "Teachers", "Recommender", "WireProtocol",
+                "TestKit",
+            ],
+            path: "Tests/Benchmarks/InstructionCounts", swiftSettings: strict))
+}

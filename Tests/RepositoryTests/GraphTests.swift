@@ -103,7 +103,9 @@ enum Graph {
             modules[String(match.1)] = names(match.2 ?? "")
         }
         let program = #/\.executableTarget\(\s*name: "(\w+)",\s*dependencies: \[([^\]]*)\]/#
-        for match in text.matches(of: program) { modules[String(match.1)] = names(match.2) }
+        for match in text.matches(of: program) where Repository.exists("Sources/\(match.1)") {
+            modules[String(match.1)] = names(match.2)
+        }
         return modules
     }
 
