@@ -8,7 +8,7 @@ import JSONDocuments
 import Tensors
 import Tokenization
 
-struct TrainCommand: AsyncParsableCommand {
+struct TrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Train an item-aware model on a catalogue and a log.")
 
@@ -22,7 +22,9 @@ struct TrainCommand: AsyncParsableCommand {
     @Option var negatives = 1_024
     @Flag var strict = false
 
-    func run() async throws {
+    func run() throws { try waited(for: train) }
+
+    private func train() async throws {
         setLinearAlgebraThreads(1)
         let clock = ContinuousClock()
         var started = clock.now
