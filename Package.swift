@@ -115,6 +115,14 @@ let package = Package(
         tests(
             "DaemonTests",
             ["millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "TestKit"]),
-        tests("RepositoryTests", ["TestKit"]),
+        tests("RepositoryTests", ["Evaluation", "TestKit"]),
     ]
 )
+
+// Programs that measure are built only on demand.
+if Context.environment["MILLRACE_BENCHMARKS"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "KernelCounts", dependencies: ["Tensors"],
+            path: "Tests/Benchmarks/KernelCounts", swiftSettings: strict))
+}

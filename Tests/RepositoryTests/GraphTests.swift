@@ -99,7 +99,9 @@ enum Graph {
         for match in text.matches(of: #/\bmodule\(\s*"(\w+)"(?:,\s*\[([^\]]*)\])?\s*\)/#) {
             modules[String(match.1)] = names(match.2 ?? "")
         }
-        let program = #/\.executableTarget\(\s*name: "(\w+)",\s*dependencies: \[([^\]]*)\]/#
+        // Programs below Tests have a path after their dependencies.
+        let program =
+            #/\.executableTarget\(\s*name: "(\w+)",\s*dependencies: \[([^\]]*)\],\s*swiftSettings/#
         for match in text.matches(of: program) { modules[String(match.1)] = names(match.2) }
         return modules
     }
