@@ -1,6 +1,7 @@
 # `make demo` and `make test` do everything on a fresh Debian 12 with Swift 6.3, as root or with sudo.
 SWIFT ?= swift
 SWIFT_BUILD_FLAGS ?=
+PYTHON ?= python3
 # Swift's libraries go into the program: where it runs, only Debian's packages are needed.
 RELEASE = -c release --static-swift-stdlib $(SWIFT_BUILD_FLAGS)
 # The log to show instead of a simulated shop: make demo LOG=folder
@@ -15,7 +16,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census bench check-config install clean
+.PHONY: all setup build demo test lint format census parity bench check-config install clean
 
 all: build
 
@@ -43,6 +44,11 @@ format:
 # Records the count of unsafe and unchecked places anew, after a reading of what changed.
 census:
 	MILLRACE_RECORD_CENSUS=1 $(SWIFT) test --filter RepositoryTests
+
+# Files of ours in Hugging Face's libraries: needs a Python that has them, in PYTHON.
+parity:
+	$(SWIFT) build $(SWIFT_BUILD_FLAGS) --build-tests
+	$(PYTHON) Tests/Parity/formats.py
 
 # Ratios against real programs on this machine, into docs/benchmarks: needs kcat besides what `setup` installs.
 bench: build

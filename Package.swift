@@ -19,6 +19,7 @@ let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
@@ -61,7 +62,15 @@ let package = Package(
         // The core: pure, no I/O, no clock.
         module("Interactions"),
         module("RecordDecoding", ["Interactions", "CSimdjson"]),
+        module("JSONDocuments"),
+        module("Tokenization", ["JSONDocuments", heap]),
+        module("Checkpoints", ["JSONDocuments"]),
+        module("Tensors", ["COpenBLAS"]),
         module("Tensors", ["COpenBLAS", "CKernels"]),
+<<<<<<< HEAD
+        module("Transformer", ["Tensors"]),
+=======
+>>>>>>> a0b2d6844a9e3b4fa6c40847687481a8e7bff0f0
         module("Teachers", ["Interactions"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
@@ -101,6 +110,9 @@ let package = Package(
         .target(
             name: "ReferenceModel", path: "Tests/ReferenceModel", swiftSettings: strict),
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
+        tests("JSONDocumentsTests", ["JSONDocuments", "TestKit"]),
+        tests("TokenizationTests", ["Tokenization", "JSONDocuments", "TestKit"]),
+        tests("CheckpointsTests", ["Checkpoints", "JSONDocuments", "TestKit"]),
         tests("TensorsTests", ["Tensors", "ReferenceModel", "TestKit"]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),

@@ -100,14 +100,14 @@ cases = {
     "attention.interWithSelf": attention("interWithSelf"),
     "softCrossEntropy": soft_cross_entropy(), "lowRank": low_rank(), "adamW": adamw(),
 }
-data = json.dumps({"version": 1, "cases": cases}, indent=None, separators=(",", ":")).encode() + b"\n"
+data = json.dumps({"version": 1, "torch": torch.__version__, "cases": cases}, indent=None, separators=(",", ":")).encode() + b"\n"
 (HERE / "kernels.json").write_bytes(data)
 path = HERE / "manifest.json"
 entries = json.loads(path.read_text())["files"] if path.exists() else []
-entries = [e for e in entries if e["file"] != "kernels.json"]
+entries = [e for e in entries if e["path"] != "kernels.json"]
 entries.append({
-    "file": "kernels.json", "sha256": hashlib.sha256(data).hexdigest(),
-    "generator": "generate_kernels.py", "made_with": f"torch {torch.__version__}",
+    "path": "kernels.json", "sha256": hashlib.sha256(data).hexdigest(),
+    "generator": "generate_kernels.py",
 })
-entries.sort(key=lambda e: e["file"])
+entries.sort(key=lambda e: e["path"])
 path.write_text(json.dumps({"files": entries}, indent=2) + "\n")

@@ -35,10 +35,10 @@ enum KernelCounts {
 @inline(never)
 func countedRegion(_ body: () -> Void) { body() }
 
-struct Kernel {
+struct Kernel: Sendable {
     var name: String
     /// Makes the inputs and returns the run.
-    var prepare: () -> () -> Void
+    var prepare: @Sendable () -> () -> Void
 }
 
 /// Numbers about 0, always the same.
