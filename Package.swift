@@ -65,12 +65,8 @@ let package = Package(
         module("JSONDocuments"),
         module("Tokenization", ["JSONDocuments", heap]),
         module("Checkpoints", ["JSONDocuments"]),
-        module("Tensors", ["COpenBLAS"]),
         module("Tensors", ["COpenBLAS", "CKernels"]),
-<<<<<<< HEAD
         module("Transformer", ["Tensors"]),
-=======
->>>>>>> a0b2d6844a9e3b4fa6c40847687481a8e7bff0f0
         module("Teachers", ["Interactions"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
@@ -114,6 +110,7 @@ let package = Package(
         tests("TokenizationTests", ["Tokenization", "JSONDocuments", "TestKit"]),
         tests("CheckpointsTests", ["Checkpoints", "JSONDocuments", "TestKit"]),
         tests("TensorsTests", ["Tensors", "ReferenceModel", "TestKit"]),
+        tests("TransformerTests", ["Transformer", "Tensors", "TestKit"]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),

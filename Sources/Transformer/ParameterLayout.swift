@@ -1,5 +1,5 @@
-// Where each parameter of a model lies: one array of floats holds them all, so that the optimiser, clipping, digests and
-// files go through it once, and gradients and moments are arrays of the same layout.
+// Where each parameter of a model lies: one array of floats holds them all, so that the optimiser, clipping, digests
+// and files go through it once, and gradients and moments are arrays of the same layout.
 
 /// A named piece of the array, row-major.
 public struct ParameterEntry: Sendable, Equatable {
