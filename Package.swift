@@ -57,7 +57,9 @@ let package = Package(
             name: "CSimdjson", cxxSettings: [.unsafeFlags(["-O2"])],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
 
-        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O2"])]),
+        .target(
+            name: "CKernels", cSettings: [.unsafeFlags(["-O2"])],
+            linkerSettings: [.linkedLibrary("m")]),
 
         // The core: pure, no I/O, no clock.
         module("Interactions"),
