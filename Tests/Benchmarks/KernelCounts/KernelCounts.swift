@@ -2,6 +2,7 @@
 //
 //     valgrind --tool=callgrind --toggle-collect='*countedRegion*' KernelCounts attention
 //
+// on a copy without debugging information (strip -g), as valgrind 3.19 cannot read that of the C part.
 // Without an argument it lists the kernels; with --time and a name it prints the least of ten runs in microseconds.
 // Built only when MILLRACE_BENCHMARKS is set.
 
