@@ -57,7 +57,9 @@ let package = Package(
             name: "CSimdjson", cxxSettings: [.unsafeFlags(["-O2"])],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
 
-        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O2"])]),
+        .target(
+            name: "CKernels", cSettings: [.unsafeFlags(["-O2"])],
+            linkerSettings: [.linkedLibrary("m")]),
 
         // The core: pure, no I/O, no clock.
         module("Interactions"),
@@ -151,12 +153,16 @@ if Context.environment["MILLRACE_FUZZ"] != nil {
 
 // `make counts`: what callgrind counts.
 if Context.environment["MILLRACE_BENCHMARKS"] != nil {
-    package.targets.append(
+    package.targets += [
         .executableTarget(
             name: "InstructionCounts",
             dependencies: [
                 "Interactions", "RecordDecoding", "Teachers", "Recommender", "WireProtocol",
                 "TestKit",
             ],
-            path: "Tests/Benchmarks/InstructionCounts", swiftSettings: strict))
+            path: "Tests/Benchmarks/InstructionCounts", swiftSettings: strict),
+        .executableTarget(
+            name: "KernelCounts", dependencies: ["Tensors"],
+            path: "Tests/Benchmarks/KernelCounts", swiftSettings: strict),
+    ]
 }
