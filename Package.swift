@@ -74,6 +74,13 @@ let package = Package(
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
 
+        module(
+            "ModelFolders",
+            [
+                "Interactions", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
+                "ItemModel",
+            ]),
+
         // The rim: ports, lanes and the parts that touch the world.
         module("Ports", ["Interactions"]),
         module("Lanes", ["CShims"]),

@@ -36,7 +36,7 @@ public final class ItemTrainer {
     private var identityV: [Float]
     private var identityDone: [Int]
     private let stepsTotal: Int
-    private var epoch = 0
+    public private(set) var epoch = 0
 
     /// `sequences` are histories as numbers of items, oldest first; each has two items at least.
     public init(
@@ -88,6 +88,71 @@ public final class ItemTrainer {
         return loss / Double(max(1, targets))
     }
 
+    // MARK: - Interruptions
+
+    /// All that a training which goes on later needs, beside what it was made with.
+    public struct Progress: Sendable, Equatable {
+        public var epoch: Int
+        public var step: Int
+        public var values: [Float]
+        public var identity: [Float]
+        public var m: [Float]
+        public var v: [Float]
+        public var identityM: [Float]
+        public var identityV: [Float]
+
+        public init(
+            epoch: Int, step: Int, values: [Float], identity: [Float], m: [Float], v: [Float],
+            identityM: [Float], identityV: [Float]
+        ) {
+            self.epoch = epoch
+            self.step = step
+            self.values = values
+            self.identity = identity
+            self.m = m
+            self.v = v
+            self.identityM = identityM
+            self.identityV = identityV
+        }
+    }
+
+    /// Between epochs.
+    public var progress: Progress {
+        Progress(
+            epoch: epoch, step: steps.count, values: parameters.values,
+            identity: parameters.identity.vectors, m: m, v: v, identityM: identityM,
+            identityV: identityV)
+    }
+
+    /// Goes on where a trainer made with the same arguments was; false when the numbers are not of these arguments.
+    public func resume(_ progress: Progress) -> Bool {
+        guard epoch == 0, progress.epoch <= training.epochsMax, progress.step <= stepsTotal,
+            progress.step == stepsPerEpoch * progress.epoch,
+            progress.values.count == parameters.values.count,
+            progress.m.count == m.count, progress.v.count == v.count,
+            progress.identity.count == parameters.identity.vectors.count,
+            progress.identityM.count == identityM.count,
+            progress.identityV.count == identityV.count
+        else { return false }
+        parameters.values = progress.values
+        parameters.identity.vectors = progress.identity
+        (m, v) = (progress.m, progress.v)
+        (identityM, identityV) = (progress.identityM, progress.identityV)
+        for _ in 0..<progress.step { beginStep() }
+        identityDone = [Int](repeating: progress.step, count: items.count)
+        epoch = progress.epoch
+        return true
+    }
+
+    private var stepsPerEpoch: Int { stepsTotal / max(1, training.epochsMax) }
+
+    private func beginStep() {
+        steps.begin(
+            learningRate: warmUpCosine(
+                step: steps.count + 1, warmUp: min(training.warmUpSteps, stepsTotal / 4),
+                total: stepsTotal, peak: training.learningRate))
+    }
+
     // MARK: - One step
 
     /// The distinct items of a step, and examples that name them by their places.
@@ -98,10 +163,7 @@ public final class ItemTrainer {
     }
 
     private func step(_ sequences: [[Int32]]) async -> (loss: Double, targets: Int) {
-        steps.begin(
-            learningRate: warmUpCosine(
-                step: steps.count + 1, warmUp: min(training.warmUpSteps, stepsTotal / 4),
-                total: stepsTotal, peak: training.learningRate))
+        beginStep()
         let number = steps.count
         let batch = makeBatch(sequences, number)
         let gates = gates(of: batch.items, number)
