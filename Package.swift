@@ -61,6 +61,8 @@ let package = Package(
         module("RecordDecoding", ["Interactions", "CSimdjson"]),
         module("Tensors", ["COpenBLAS"]),
         module("Teachers", ["Interactions"]),
+        module("TokenTrie"),
+        module("Alignment", ["TokenTrie"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
 
@@ -99,6 +101,8 @@ let package = Package(
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
         tests("TensorsTests", ["Tensors", "TestKit"]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
+        tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
+        tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests("PipelineTests", ["Pipeline", "Simulation", "Teachers", "Recommender", "TestKit"]),

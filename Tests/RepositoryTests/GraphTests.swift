@@ -8,7 +8,8 @@ import Testing
 struct GraphTests {
     /// Take input, time and seed and return values: nothing of the system, no lock, no clock.
     static let core = [
-        "Interactions", "RecordDecoding", "Tensors", "Teachers", "Recommender", "Evaluation",
+        "Interactions", "RecordDecoding", "Tensors", "Teachers", "TokenTrie", "Alignment",
+        "Recommender", "Evaluation",
     ]
     /// Touch the world, each its own piece of it; they meet in Ports.
     static let adapters = [
