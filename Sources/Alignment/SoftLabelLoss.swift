@@ -44,13 +44,13 @@ public func softLabelLoss(
         guard logits[index].isFinite else { throw .logit(index: index, logits[index]) }
         greatest = max(greatest, logits[index])
     }
-    var exponentials: [Double] = []
-    exponentials.reserveCapacity(logits.count)
-    for index in logits.indices { exponentials.append(logits[index]) }
-    exponentiate(&exponentials, shift: greatest, scale: 1 / temperature)
+    var scaled: [Double] = []
+    scaled.reserveCapacity(logits.count)
+    for index in logits.indices { scaled.append((logits[index] - greatest) / temperature) }
+    var exponentials = scaled
+    exponentiate(&exponentials, shift: 0, scale: 1)
     let sum = exponentials.reduce(0, +)
     let logSum = logarithm(sum)
-    let scaled = { (index: Int) in (logits[index] - greatest) / temperature }
     for index in logits.indices {
         gradient[index] += weight * (exponentials[index] / sum) / temperature
     }
@@ -59,18 +59,18 @@ public func softLabelLoss(
     case .logOfExpectation:
         // log sum y e, relative to its own greatest term: it may be far below that of all logits.
         var top = -Double.infinity
-        for (slot, share) in entries { top = max(top, logarithm(share) + scaled(slot)) }
+        for (slot, share) in entries { top = max(top, logarithm(share) + scaled[slot]) }
         var inner = 0.0
-        for (slot, share) in entries { inner += exponential(logarithm(share) + scaled(slot) - top) }
+        for (slot, share) in entries { inner += exponential(logarithm(share) + scaled[slot] - top) }
         for (slot, share) in entries {
-            let posterior = exponential(logarithm(share) + scaled(slot) - top) / inner
+            let posterior = exponential(logarithm(share) + scaled[slot] - top) / inner
             gradient[slot] -= weight * posterior / temperature
         }
         return logSum - (top + logarithm(inner))
     case .softCrossEntropy:
         var value = 0.0
         for (slot, share) in entries {
-            value += share * (logSum - scaled(slot))
+            value += share * (logSum - scaled[slot])
             gradient[slot] -= weight * share / temperature
         }
         return value

@@ -21,8 +21,7 @@ public struct TeacherDistribution: Sendable {
     /// By position: exp((score - greatest) / temperature).
     private var weights: [Double]
     /// Children of the prefix asked last.
-    private var tokens: [Int32] = []
-    private var sums: [Double] = []
+    private(set) var children = ChildSums()
 
     /// A prefix with less than this share of the greatest item's weight is normalised by itself.
     private static let massMin = 1e-200
@@ -57,19 +56,13 @@ public struct TeacherDistribution: Sendable {
         self.scores.reserveCapacity(scores.count)
         for index in scores.indices { self.scores.append(scores[index]) }
         shift = greatest.isFinite ? Double(greatest) : 0
-        gather(trie.baseItems, at: 0)
-        gather(trie.sideItems, at: trie.baseItems.count)
+        for (index, item) in trie.baseItems.enumerated() { weights[index] = score(item) }
+        let sideStart = trie.baseItems.count
+        for (index, item) in trie.sideItems.enumerated() {
+            weights[sideStart + index] = score(item)
+        }
         for position in trie.withdrawn { weights[Int(position)] = -.infinity }
         exponentiate(&weights, shift: shift, scale: 1 / temperature)
-    }
-
-    private mutating func gather(_ items: [Int32], at offset: Int) {
-        let (scores, items) = (scores.span, items.span)
-        var weights = weights.mutableSpan
-        for index in items.indices {
-            let item = Int(items[index])
-            weights[offset + index] = item < scores.count ? Double(scores[item]) : -.infinity
-        }
     }
 
     private func score(_ item: Int32) -> Double {
@@ -84,27 +77,20 @@ public struct TeacherDistribution: Sendable {
         at node: TrieNode
     ) -> (tokens: [Int32], shares: [Double])? {
         guard let scale = sumChildren(of: node) else { return nil }
-        return (tokens, sums.map { $0 * scale })
+        return (children.tokens, children.sums.map { $0 * scale })
     }
 
-    /// Fills `tokens` and `sums` for a prefix; returns what makes the sums shares, nil when there is no mass.
+    /// Fills `children` for a prefix; returns what makes the sums shares, nil when there is no mass.
     mutating func sumChildren(of node: TrieNode) -> Double? {
-        collect(node, weights.span)
-        var total = sums.reduce(0, +)
+        let weights = weights
+        children.sum(below: node, of: trie, weights: weights.span)
+        var total = children.sums.reduce(0, +)
         if total < Self.massMin {
             guard let local = localWeights(of: node) else { return nil }
-            collect(node, local.span)
-            total = sums.reduce(0, +)
+            children.sum(below: node, of: trie, weights: local.span)
+            total = children.sums.reduce(0, +)
         }
         return total > 0 ? 1 / total : nil
-    }
-
-    var children: (tokens: [Int32], sums: [Double]) { (tokens, sums) }
-
-    private mutating func collect(_ node: TrieNode, _ weights: Span<Double>) {
-        tokens.removeAll(keepingCapacity: true)
-        sums.removeAll(keepingCapacity: true)
-        trie.appendChildSums(of: node, weights: weights, tokens: &tokens, sums: &sums)
     }
 
     /// Weights relative to the greatest score below `node`, 0 elsewhere; nil when there is none.

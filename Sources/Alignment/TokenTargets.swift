@@ -76,7 +76,7 @@ extension TeacherDistribution {
     private func keep(
         gold: Int32, scale: Double, keptMax: Int, in targets: inout TokenTargets
     ) -> (gold: Double, remainder: Double) {
-        let (tokens, sums) = children
+        let (tokens, sums) = (children.tokens, children.sums)
         let least = sums.count > keptMax ? Self.heaviest(sums, keptMax) : -1
         // Of equal masses at the border the first by token are kept.
         var ties = keptMax - sums.count { $0 > least }

@@ -36,16 +36,22 @@ extension CatalogueTrie {
     }
 
     func appendLegal(_ node: TrieNode, to tokens: inout [Int32]) {
-        // A branching node of the base alone: its row lies in memory as it is.
-        if withdrawn.isEmpty, node.side.isEmpty, node.base.branch >= 0,
-            node.depth == base.sharedDepth(node.base)
-        {
-            tokens.append(contentsOf: base.childTokens[base.children(node.base.branch)])
+        if let children = storedChildren(of: node) {
+            tokens.append(contentsOf: base.childTokens[children])
             return
         }
         forEachChild(of: node) { token, _ in
             tokens.append(token)
             return true
         }
+    }
+
+    /// Where the children of a node lie in the base's arrays, when those are all there is to it: nothing is pending
+    /// below it and it branches.
+    func storedChildren(of node: TrieNode) -> Range<Int>? {
+        guard withdrawn.isEmpty, node.side.isEmpty, node.base.branch >= 0,
+            node.depth == base.sharedDepth(node.base)
+        else { return nil }
+        return base.children(node.base.branch)
     }
 }

@@ -117,12 +117,12 @@ struct TrieLawTests {
         let trie = owner.trie
         var weights = (trie.baseItems + trie.sideItems).map { Double($0) + 0.5 }
         for position in trie.withdrawn { weights[Int(position)] = 0 }
+        var children = ChildSums()
         for prefix in list.prefixes {
             let node = try #require(trie.node(prefix))
-            var (tokens, sums): ([Int32], [Double]) = ([], [])
-            trie.appendChildSums(of: node, weights: weights.span, tokens: &tokens, sums: &sums)
-            #expect(tokens == list.next(after: prefix))
-            for (token, sum) in zip(tokens, sums) {
+            children.sum(below: node, of: trie, weights: weights.span)
+            #expect(children.tokens == list.next(after: prefix))
+            for (token, sum) in zip(children.tokens, children.sums) {
                 let items = list.items(below: prefix + [token])
                 #expect(sum == items.reduce(0) { $0 + Double($1) + 0.5 })
             }
