@@ -118,3 +118,14 @@ let package = Package(
         tests("RepositoryTests", ["TestKit"]),
     ]
 )
+
+// Programs that measure; no part of an ordinary build.
+func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies, path: "Tests/Benchmarks/\(name)",
+        swiftSettings: strict)
+}
+
+if Context.environment["MILLRACE_BENCHMARKS"] != nil {
+    package.targets.append(benchmark("TrieBenchmark", ["Alignment", "TokenTrie"]))
+}

@@ -6,6 +6,8 @@
 // With alpha = 0 both are -log p(gold), bit for bit: entries of y that are 0 take no part in any sum. All arithmetic is
 // in Double; only logits and gradients of the Float version are narrow.
 
+import TokenTrie
+
 /// The label of one softmax. `slots` are indices in its logits, in any order, each at most once.
 public struct SoftLabel {
     public var gold: Int

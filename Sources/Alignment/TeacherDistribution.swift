@@ -5,7 +5,7 @@
 // prefix, so the exponentials are taken once, in the trie's order, and every prefix is sums over ranges.
 //
 // Where a far branch holds nearly all mass, exponentials relative to the greatest score of all would vanish; a prefix
-// whose mass is that small is normalised by its own greatest score instead.
+// whose mass is that small is normalised by its own greatest score instead. Shares below 1e-100 may become 0.
 
 public import TokenTrie
 
@@ -39,30 +39,21 @@ public struct TeacherDistribution: Sendable {
     ///
     /// Items beyond the last score (newer than the teacher) and those with -infinity have no mass. NaN and +infinity
     /// are refused. Scores of items outside the trie play no part.
-    public mutating func load(_ scores: Span<Float>) throws(AlignmentError) {
+    public mutating func load(_ scores: [Float]) throws(AlignmentError) {
         var greatest = -Float.infinity
         var isBad = false
-        for index in scores.indices {
-            let score = scores[index]
+        for score in scores {
             isBad = isBad || !(score < .infinity)
             greatest = score > greatest ? score : greatest
         }
         if isBad {
-            for index in scores.indices where !(scores[index] < .infinity) {
-                throw .score(item: Int32(clamping: index), scores[index])
+            for (item, score) in scores.enumerated() where !(score < .infinity) {
+                throw .score(item: Int32(clamping: item), score)
             }
         }
-        self.scores.removeAll(keepingCapacity: true)
-        self.scores.reserveCapacity(scores.count)
-        for index in scores.indices { self.scores.append(scores[index]) }
+        self.scores = scores
         shift = greatest.isFinite ? Double(greatest) : 0
-        for (index, item) in trie.baseItems.enumerated() { weights[index] = score(item) }
-        let sideStart = trie.baseItems.count
-        for (index, item) in trie.sideItems.enumerated() {
-            weights[sideStart + index] = score(item)
-        }
-        for position in trie.withdrawn { weights[Int(position)] = -.infinity }
-        exponentiate(&weights, shift: shift, scale: 1 / temperature)
+        trie.weigh(scores, shift: shift, scale: 1 / temperature, into: &weights)
     }
 
     private func score(_ item: Int32) -> Double {

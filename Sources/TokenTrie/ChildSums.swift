@@ -44,4 +44,27 @@ public struct ChildSums: Sendable {
 extension CatalogueTrie {
     /// Number of positions: those of the base, then those of the side.
     public var positionCount: Int { base.count + side.count }
+
+    /// By position: exp((score - shift) * scale) of the item's score, `scores` being by item number. 0 for items
+    /// beyond the last score and for withdrawn positions. No score of an item may be above `shift`.
+    package func weigh(
+        _ scores: [Float], shift: Double, scale: Double, into weights: inout [Double]
+    ) {
+        precondition(weights.count == positionCount, "one weight a position")
+        let known = scores.count
+        // A kernel of independent loads; every index is checked once, here.
+        unsafe weights.withUnsafeMutableBufferPointer { weights in
+            unsafe scores.withUnsafeBufferPointer { scores in
+                for (offset, items) in [(0, base.items), (base.count, side.items)] {
+                    for index in items.indices {
+                        let item = Int(items[index])
+                        unsafe weights[offset + index] =
+                            item < known ? Double(scores[item]) : -.infinity
+                    }
+                }
+            }
+        }
+        for position in withdrawn { weights[Int(position)] = -.infinity }
+        exponentiate(&weights, shift: shift, scale: scale)
+    }
 }

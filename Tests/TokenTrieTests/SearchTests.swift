@@ -166,4 +166,38 @@ struct SearchTests {
         let tree = try CandidateTree([1], in: trie)
         #expect(try tree.logLikelihoods([Float]().span) == [-.infinity])
     }
+
+    @Test("the masked softmax reads legal logits only and is the softmax over them")
+    func masked() throws {
+        var random = SeededRandom(seed: 9)
+        let list = PathList.random(30, &random)
+        let trie = try list.trie
+        var legal = LegalTokens()
+        var logits: [Float] = []
+        var expected: [Double] = []
+        for prefix in list.prefixes.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+            let node = try #require(trie.node(prefix))
+            let tokens = trie.legalTokens(node)
+            legal.append(node, of: trie)
+            var row = [Float](repeating: .nan, count: PathList.vocabulary)
+            for token in tokens { row[Int(token)] = Float(random.below(100)) / 10 - 5 }
+            logits += row
+            let sum = tokens.reduce(0) { $0 + exp(Double(row[Int($1)]) / 4.5) }
+            expected += tokens.map { Double(row[Int($0)]) / 4.5 - log(sum) }
+        }
+        var answers: [Float] = []
+        legal.logProbabilities(
+            logits: logits.span, vocabulary: PathList.vocabulary, temperature: 4.5, into: &answers)
+        #expect(answers.count == expected.count)
+        for (one, other) in zip(answers, expected) { #expect(abs(Double(one) - other) < 1e-6) }
+        for row in 0..<legal.rowCount where legal.row(row).count == 1 {
+            #expect(answers[legal.row(row).lowerBound] == 0, "forced: exactly nothing")
+        }
+        legal.removeAll()
+        legal.append(trie.root, of: trie)
+        let broken = [Float](repeating: .nan, count: PathList.vocabulary)
+        legal.logProbabilities(
+            logits: broken.span, vocabulary: PathList.vocabulary, into: &answers)
+        #expect(answers.allSatisfy(\.isNaN))
+    }
 }

@@ -8,11 +8,11 @@ private let ln2Low = 1.908_214_929_270_587_7e-10
 /// Adding 1.5 * 2^52 rounds to an integer and leaves it in the low bits.
 private let roundingShift = 6_755_399_441_055_744.0
 /// Below it exp is taken as 0: what follows would leave the normal numbers.
-let exponentMin = -708.0
+package let exponentMin = -708.0
 
 /// e^x for x <= 0; 0 below `exponentMin`, and for -infinity.
 @inline(__always)
-func exponential(_ x: Double) -> Double {
+package func exponential(_ x: Double) -> Double {
     let bounded = x < exponentMin ? exponentMin : x
     let shifted = bounded * log2OfE + roundingShift
     let whole = shifted - roundingShift
@@ -29,7 +29,7 @@ func exponential(_ x: Double) -> Double {
 }
 
 /// Replaces each x by exp((x - shift) * scale); no x may be above `shift`.
-func exponentiate(_ values: inout [Double], shift: Double, scale: Double) {
+package func exponentiate(_ values: inout [Double], shift: Double, scale: Double) {
     // A kernel: without bounds checks the loop becomes vectors.
     unsafe values.withUnsafeMutableBufferPointer { values in
         for index in values.indices {
@@ -39,7 +39,7 @@ func exponentiate(_ values: inout [Double], shift: Double, scale: Double) {
 }
 
 /// The natural logarithm of x >= 0; -infinity at 0.
-func logarithm(_ x: Double) -> Double {
+package func logarithm(_ x: Double) -> Double {
     guard x > 0 else { return -.infinity }
     guard x.isFinite else { return x }
     var significand = x.significand
