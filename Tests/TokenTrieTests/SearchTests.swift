@@ -67,7 +67,8 @@ struct SearchTests {
             #expect(Set(prefixes).count == prefixes.count)
             let exact = Self.enumerate(list, model)
             for (item, score) in zip(candidates, try tree.logLikelihoods(answers.span)) {
-                #expect(score == list.paths[item].map { exact[$0]! } ?? -.infinity)
+                let expected = list.paths[item].flatMap { exact[$0] } ?? -.infinity
+                #expect(score == expected)
             }
         }
     }
@@ -133,7 +134,8 @@ struct SearchTests {
             let found = try Self.beam(try list.trie, model, width: width)
             #expect(found.count == width)
             for result in found { #expect(result.logLikelihood == exact[result.path]) }
-            #expect(try Self.beam(owner.trie, model, width: width) == found)
+            let other = try Self.beam(owner.trie, model, width: width)
+            #expect(other == found)
         }
     }
 
@@ -198,6 +200,6 @@ struct SearchTests {
         let broken = [Float](repeating: .nan, count: PathList.vocabulary)
         legal.logProbabilities(
             logits: broken.span, vocabulary: PathList.vocabulary, into: &answers)
-        #expect(answers.allSatisfy(\.isNaN))
+        #expect(answers.filter { !$0.isNaN } == [])
     }
 }
