@@ -16,7 +16,7 @@ public struct TeacherDistribution: Sendable {
     public let temperature: Double
     /// By item number, as given.
     private var scores: [Float] = []
-    /// The greatest score, of items in the trie or not.
+    /// The greatest score of a present item.
     private var shift = 0.0
     /// By position: exp((score - greatest) / temperature).
     private var weights: [Double]
@@ -40,20 +40,15 @@ public struct TeacherDistribution: Sendable {
     /// Items beyond the last score (newer than the teacher) and those with -infinity have no mass. NaN and +infinity
     /// are refused. Scores of items outside the trie play no part.
     public mutating func load(_ scores: [Float]) throws(AlignmentError) {
-        var greatest = -Float.infinity
         var isBad = false
-        for score in scores {
-            isBad = isBad || !(score < .infinity)
-            greatest = score > greatest ? score : greatest
-        }
+        for score in scores { isBad = isBad || !(score < .infinity) }
         if isBad {
             for (item, score) in scores.enumerated() where !(score < .infinity) {
                 throw .score(item: Int32(clamping: item), score)
             }
         }
         self.scores = scores
-        shift = greatest.isFinite ? Double(greatest) : 0
-        trie.weigh(scores, shift: shift, scale: 1 / temperature, into: &weights)
+        shift = trie.weigh(scores, scale: 1 / temperature, into: &weights)
     }
 
     private func score(_ item: Int32) -> Double {
@@ -98,15 +93,9 @@ public struct TeacherDistribution: Sendable {
         return logits
     }
 
-    /// Share of all mass below a prefix; 0 when there is no mass at all.
-    public func share(below node: TrieNode) -> Double {
-        let total = sum(trie.root)
-        return total > 0 ? sum(node) / total : 0
-    }
-
     /// Share of one item; 0 when it is not in the trie or the teacher gives nothing any mass.
     public func share(of item: Int32) -> Double {
-        let total = sum(trie.root)
+        let total = weights.reduce(0, +)
         return total > 0 && trie.contains(item) ? weight(of: item) / total : 0
     }
 
@@ -124,13 +113,5 @@ public struct TeacherDistribution: Sendable {
         return ItemTargets(
             items: kept.map(\.item), shares: kept.map { Float($0.weight / total) },
             evidence: evidence)
-    }
-
-    private func sum(_ node: TrieNode) -> Double {
-        let sideStart = trie.baseItems.count
-        var sum = 0.0
-        for position in node.baseRange { sum += weights[position] }
-        for position in node.sideRange { sum += weights[sideStart + position] }
-        return sum
     }
 }

@@ -45,11 +45,11 @@ extension CatalogueTrie {
     /// Number of positions: those of the base, then those of the side.
     public var positionCount: Int { base.count + side.count }
 
-    /// By position: exp((score - shift) * scale) of the item's score, `scores` being by item number. 0 for items
-    /// beyond the last score and for withdrawn positions. No score of an item may be above `shift`.
+    /// By position: exp((score - greatest) * scale) of the item's score, `scores` being by item number. 0 for items
+    /// beyond the last score and for withdrawn positions. Returns the greatest score of a present item, 0 without one.
     package func weigh(
-        _ scores: [Float], shift: Double, scale: Double, into weights: inout [Double]
-    ) {
+        _ scores: [Float], scale: Double, into weights: inout [Double]
+    ) -> Double {
         precondition(weights.count == positionCount, "one weight a position")
         let known = scores.count
         // A kernel of independent loads; every index is checked once, here.
@@ -65,6 +65,9 @@ extension CatalogueTrie {
             }
         }
         for position in withdrawn { weights[Int(position)] = -.infinity }
+        let greatest = weights.reduce(-.infinity) { $1 > $0 ? $1 : $0 }
+        let shift = greatest.isFinite ? greatest : 0
         exponentiate(&weights, shift: shift, scale: scale)
+        return shift
     }
 }

@@ -93,9 +93,11 @@ struct TokenizerTests {
         #expect(changed.pendingCount == 11)
         var one = try TeacherDistribution(over: changed)
         var scores = shelf.scores + [Float](repeating: 5, count: 60)
-        scores[77] = 50
+        scores[77] = 5000
+        scores[60] = 9000
         try one.load(scores)
         var other = try Self.load(shelf, 1)
+        #expect(one.itemTargets(keptMax: 50) == other.itemTargets(keptMax: 50))
         for item in Int32(0)..<20 {
             let (left, right) = (try one.targets(for: item), try other.targets(for: item))
             #expect(left.tokens == right.tokens)
