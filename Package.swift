@@ -71,6 +71,8 @@ let package = Package(
         module("Transformer", ["Tensors"]),
         module("ItemModel", ["Tensors", "Transformer"]),
         module("Teachers", ["Interactions"]),
+        module("TokenTrie"),
+        module("Alignment", ["TokenTrie"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
 
@@ -131,6 +133,8 @@ let package = Package(
         tests("TensorsTests", ["Tensors", "ReferenceModel", "TestKit"]),
         tests("TransformerTests", ["Transformer", "Tensors", "TestKit"]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
+        tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
+        tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests("PipelineTests", ["Pipeline", "Simulation", "Teachers", "Recommender", "TestKit"]),
@@ -159,7 +163,7 @@ if Context.environment["MILLRACE_FUZZ"] != nil {
             linkerSettings: [.unsafeFlags(["-sanitize=address"]), .linkedLibrary("stdc++")]))
 }
 
-// `make counts`: what callgrind counts.
+// `make counts`: what callgrind counts; and P8, beside Tests/Benchmarks/trie.py.
 if Context.environment["MILLRACE_BENCHMARKS"] != nil {
     package.targets += [
         .executableTarget(
@@ -172,5 +176,8 @@ if Context.environment["MILLRACE_BENCHMARKS"] != nil {
         .executableTarget(
             name: "KernelCounts", dependencies: ["Tensors"],
             path: "Tests/Benchmarks/KernelCounts", swiftSettings: strict),
+        .executableTarget(
+            name: "TrieBenchmark", dependencies: ["Alignment", "TokenTrie"],
+            path: "Tests/Benchmarks/TrieBenchmark", swiftSettings: strict),
     ]
 }
