@@ -100,11 +100,11 @@ let package = Package(
         .executableTarget(
             name: "millrace",
             dependencies: [
-                "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Tensors",
-                "ItemModel", "Teachers", "Recommender", "Evaluation", "Ports",
-                "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState", "SocketServer",
-                "Telemetry", "OperationsServer", "Settings", "CShims", argumentParser, nioCore,
-                nioPosix,
+                "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
+                "Tensors", "ItemModel", "ModelFolders", "Teachers", "Recommender", "Evaluation",
+                "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
+                "SocketServer", "Telemetry", "OperationsServer", "Settings", "CShims",
+                argumentParser, nioCore, nioPosix,
             ],
             swiftSettings: strict),
 

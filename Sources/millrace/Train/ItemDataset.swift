@@ -47,7 +47,9 @@ struct ItemDataset {
         var histories: [UserID: [Int32]] = [:]
         for event in events[..<border] {
             let item = number(of: event.item)
-            if histories[event.user]?.last != item { histories[event.user, default: []].append(item) }
+            if histories[event.user]?.last != item {
+                histories[event.user, default: []].append(item)
+            }
         }
         for (_, history) in histories.sorted(by: { $0.key < $1.key }) where history.count > 1 {
             for start in stride(from: 0, to: history.count - 1, by: historyMax) {
@@ -88,6 +90,6 @@ struct ItemDataset {
 }
 
 extension ItemRecord {
-    /// What the model reads of an item: its title, or its id where it has none.
-    var modelText: String { title.flatMap { $0.isEmpty ? nil : $0 } ?? id.text }
+    /// What the model reads of an item.
+    var modelText: String { title }
 }

@@ -1,6 +1,6 @@
 // `millrace train`: an item-aware base model from a catalogue and a log, as a Hugging Face folder.
 
-public import ArgumentParser
+import ArgumentParser
 import Checkpoints
 import Evaluation
 import ItemModel
@@ -112,7 +112,7 @@ struct TrainCommand: ParsableCommand {
             }
             try run.save(trainer)
         }
-        try run.finish()
+        run.finish()
         let folder = try ItemModelFolder(path: out)
         print("kept epoch \(run.best?.epoch ?? 0), version \(folder.version), in \(out)")
         report(set, &scoring, folder.parameters)

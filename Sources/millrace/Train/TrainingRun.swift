@@ -57,13 +57,15 @@ struct TrainingRun {
         let root = try readDocument(rowsFile)
         guard try root.member("fingerprint").text() == fingerprint else {
             throw CommandFailure(
-                "\(folder) holds a training with other options or data; remove it or choose another --out")
+                "\(folder) holds a training with other options or data; remove it or choose another --out"
+            )
         }
         let file = try SafetensorsFile(path: stateFile)
         var arrays: [[Float]] = []
         for name in Self.names {
             guard let entry = file[name] else {
-                throw CommandFailure("\(stateFile): \(name) is missing; remove the file to begin anew")
+                throw CommandFailure(
+                    "\(stateFile): \(name) is missing; remove the file to begin anew")
             }
             arrays.append(try file.floats(entry))
         }
@@ -76,7 +78,8 @@ struct TrainingRun {
                 gain: try node.member("ndcg").real(in: 0...1))
         }
         let progress = ItemTrainer.Progress(
-            epoch: rows.last?.epoch ?? 0, step: try root.member("step").integer(in: 0...Int(Int32.max)),
+            epoch: rows.last?.epoch ?? 0,
+            step: try root.member("step").integer(in: 0...Int(Int32.max)),
             values: arrays[0], identity: arrays[1], m: arrays[2], v: arrays[3],
             identityM: arrays[4], identityV: arrays[5])
         guard trainer.resume(progress) else {
@@ -99,7 +102,7 @@ struct TrainingRun {
     }
 
     /// What is only for going on goes.
-    func finish() throws { unlink(stateFile) }
+    func finish() { unsafe unlink(stateFile) }
 
     private func document(step: Int) -> JSONDocuments.JSONValue {
         let epochs = rows.map { row in
@@ -124,7 +127,8 @@ struct TrainingRun {
         }
         let largest = rows.map(\.loss).max() ?? 1
         let chart = SVGChart(
-            title: "Training", note: "Loss as a share of the first epoch's; metrics on the newest events.",
+            title: "Training",
+            note: "Loss as a share of the first epoch's; metrics on the newest events.",
             xLabel: "epoch", yLabel: "",
             series: [
                 series("loss", { $0.loss / largest }), series("HR@10", \.hitRate),
