@@ -13,9 +13,9 @@ public struct HistoryState: Sendable {
     public private(set) var items: [Int32] = []
     /// State after the last item times the head's scale: its product with an item's vector is the item's logit.
     public private(set) var query: [Float] = []
-    private var caches: [KeyValueCache]
+    private(set) var caches: [KeyValueCache]
     /// Position of the next item; positions only grow, because attention reads their differences.
-    private var position: Int32 = 0
+    private(set) var position: Int32 = 0
 
     /// The empty history, which has no query.
     public init(_ layout: ItemModelLayout) {

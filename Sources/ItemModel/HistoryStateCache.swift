@@ -39,11 +39,11 @@ public struct HistoryStateCache {
 
     public mutating func removeAll() { entries.removeAll() }
 
-    /// The query of a user with this history (numbers of items, oldest first): its product with an item's vector is
-    /// the item's logit. Nil for an empty history. `vector` gives the vector of an item's number.
-    public mutating func query(
+    /// The state of a user with this history (numbers of items, oldest first). Nil for an empty history. `vector` gives
+    /// the vector of an item's number.
+    public mutating func state(
         of user: UInt64, history: [Int32], vector: (Int32) -> [Float]
-    ) -> [Float]? {
+    ) -> HistoryState? {
         let window = history.suffix(parameters.layout.shape.historyMax)
         guard !window.isEmpty else { return nil }
         clock += 1
@@ -61,7 +61,7 @@ public struct HistoryStateCache {
         guard let state else { return nil }
         if entries.count >= capacity { evict() }
         entries[user] = Entry(state: state, usedAt: clock)
-        return state.query
+        return state
     }
 
     private mutating func append(

@@ -9,6 +9,7 @@ import Lanes
 import ModelFolders
 import Synchronization
 import Tensors
+import TokenTrie
 import Tokenization
 
 struct TrainCommand: ParsableCommand {
@@ -40,6 +41,9 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Tokens of a vocabulary.") var vocabulary = 4_000
     @Option(help: "Dropout in the inter blocks.") var dropout: Float = 0.25
     @Option(help: "Highest learning rate.") var learningRate: Float = 3e-3
+    @Option(help: "Weight of the token head's loss; 0 trains none.") var answerWeight: Float = 0.3
+    @Option(help: "Share of the targets whose texts the token head learns in an epoch.")
+    var answerShare: Float = 0.5
     @Option(help: "Share of the log that chooses the epoch.") var validationShare = 0.1
 
     func validate() throws {
@@ -83,9 +87,12 @@ struct TrainCommand: ParsableCommand {
         let items = set.titles.map {
             tokenizer.encodeFramed($0, contentMax: shape.contentTokensMax)
         }
+        let answers = try AnswerTable(
+            items: items, listed: set.listed, vocabulary: shape.vocabulary,
+            endToken: tokenizer.id(of: BPETraining().end) ?? 0)
         let trainer = ItemTrainer(
             ItemModelParameters(ItemModelLayout(shape), seed: seed), items: items,
-            sequences: set.train, training: training)
+            sequences: set.train, answers: answers, training: training)
         print(
             "\(grouped(set.train.count)) histories, \(grouped(items.count)) items, "
                 + "\(grouped(trainer.parameters.values.count)) parameters and "
@@ -102,7 +109,8 @@ struct TrainCommand: ParsableCommand {
             let trained = start.duration(to: clock.now)
             let ranks = scoring.ranks(of: set.validation, trainer.parameters)
             let row = TrainingRun.Row(
-                epoch: trainer.epoch, loss: loss, seconds: trained.seconds,
+                epoch: trainer.epoch, loss: loss.item, answerLoss: loss.answer,
+                seconds: trained.seconds,
                 hitRate: ranks.mean(.hitRate), gain: ranks.mean(.gain))
             print(row.text)
             if run.add(row) {
@@ -116,6 +124,7 @@ struct TrainCommand: ParsableCommand {
         let folder = try ItemModelFolder(path: out)
         print("kept epoch \(run.best?.epoch ?? 0), version \(folder.version), in \(out)")
         report(set, &scoring, folder.parameters)
+        try reportAnswers(set, scoring, folder.parameters, answers.trie)
     }
 
     private func dataset() throws -> ItemDataset {
@@ -150,13 +159,15 @@ struct TrainCommand: ParsableCommand {
         training.negatives = negatives
         training.dropout = dropout
         training.learningRate = learningRate
+        training.answerWeight = answerWeight
+        training.answerShare = answerShare
         return training
     }
 
     /// What a training that goes on must have been started with.
     private func fingerprint(_ set: ItemDataset) -> String {
         "\(source) \(seed) \(epochs) \(training.batchSequences) \(negatives) \(width) \(historyMax) "
-            + "\(vocabulary) \(dropout) \(learningRate) \(validationShare) \(set.ids.count) "
+            + "\(vocabulary) \(dropout) \(learningRate) \(answerWeight) \(answerShare) \(validationShare) \(set.ids.count) "
             + "\(set.train.count)"
     }
 
@@ -174,6 +185,25 @@ struct TrainCommand: ParsableCommand {
             print("test, \(name): \(part.summary) of \(grouped(part.count))")
         }
     }
+    /// The token head alone, exactly, on some of the test rows: it asks about every choice of the catalogue.
+    private func reportAnswers(
+        _ set: ItemDataset, _ scoring: ModelScoring, _ parameters: ItemModelParameters,
+        _ trie: CatalogueTrie
+    ) throws {
+        guard !set.test.isEmpty, answerWeight > 0 else { return }
+        let some = Array(set.test.prefix(Self.answersMax))
+        var progress = ProgressBar("token head", total: some.count)
+        let outcome = try scoring.answerRanks(of: some, parameters, trie, beginToken: 1) {
+            progress.update($0)
+        }
+        progress.finish()
+        print(
+            "test, token head alone, exact: \(outcome.exact.summary) of \(grouped(some.count)); "
+                + "beam of 20: \(outcome.beam.summary); "
+                + "mass of all paths 1 within \(outcome.massError)")
+    }
+
+    private static let answersMax = 1_500
 }
 
 /// Runs asynchronous work from a command, which is not.

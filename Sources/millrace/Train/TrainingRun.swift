@@ -11,12 +11,13 @@ struct TrainingRun {
     struct Row {
         var epoch: Int
         var loss: Double
+        var answerLoss: Double
         var seconds: Double
         var hitRate: Double
         var gain: Double
 
         var text: String {
-            "epoch \(epoch): loss \(fixed(loss, 4)), validation HR@10 \(fixed(hitRate, 4)), "
+            "epoch \(epoch): loss of items \(fixed(loss, 4)), of answers \(fixed(answerLoss, 4)), validation HR@10 \(fixed(hitRate, 4)), "
                 + "NDCG@10 \(fixed(gain, 4)), \(fixed(seconds, 1)) s"
         }
     }
@@ -73,6 +74,7 @@ struct TrainingRun {
             Row(
                 epoch: try node.member("epoch").integer(in: 1...1_000),
                 loss: try node.member("loss").real(in: -1e9...1e9),
+                answerLoss: try node.member("answer_loss").real(in: -1e9...1e9),
                 seconds: try node.member("seconds").real(in: 0...1e9),
                 hitRate: try node.member("hit_rate").real(in: 0...1),
                 gain: try node.member("ndcg").real(in: 0...1))
@@ -108,6 +110,7 @@ struct TrainingRun {
         let epochs = rows.map { row in
             JSONDocuments.JSONValue.members([
                 "epoch": .integer(Int64(row.epoch)), "loss": .real(row.loss),
+                "answer_loss": .real(row.answerLoss),
                 "seconds": .real(row.seconds), "hit_rate": .real(row.hitRate),
                 "ndcg": .real(row.gain),
             ])
