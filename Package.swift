@@ -67,6 +67,9 @@ let package = Package(
         module("Checkpoints", ["JSONDocuments"]),
         module("Tensors", ["COpenBLAS", "CKernels"]),
         module("Transformer", ["Tensors"]),
+        module(
+            "LanguageModel",
+            ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
         module("Teachers", ["Interactions"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
@@ -110,7 +113,13 @@ let package = Package(
         tests("TokenizationTests", ["Tokenization", "JSONDocuments", "TestKit"]),
         tests("CheckpointsTests", ["Checkpoints", "JSONDocuments", "TestKit"]),
         tests("TensorsTests", ["Tensors", "ReferenceModel", "TestKit"]),
-        tests("TransformerTests", ["Transformer", "Tensors", "TestKit"]),
+        tests("TransformerTests", ["Transformer", "Tensors", "ReferenceModel", "TestKit"]),
+        tests(
+            "LanguageModelTests",
+            [
+                "LanguageModel", "Transformer", "Tensors", "Checkpoints", "Tokenization",
+                "JSONDocuments", "TestKit",
+            ]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
