@@ -136,3 +136,12 @@ let package = Package(
         tests("RepositoryTests", ["Evaluation", "TestKit"]),
     ]
 )
+
+// Measured by programs of their own, which an ordinary build leaves out.
+if Context.environment["MILLRACE_BENCHMARKS"] != nil {
+    let used: [Target.Dependency] = ["LanguageModel", "Transformer", "Tensors"]
+    package.targets.append(
+        .executableTarget(
+            name: "DecoderBenchmark", dependencies: used,
+            path: "Tests/Benchmarks/DecoderBenchmark", swiftSettings: strict))
+}
