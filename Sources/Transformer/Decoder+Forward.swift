@@ -11,7 +11,7 @@ extension Decoder {
     ) throws(DecoderError) -> [Float] {
         precondition(inputs.count == states.count, "a state a sequence")
         for input in inputs { try check(input.tokens) }
-        let plan = try Plan(
+        let plan = try DecoderPlan(
             self, states,
             segments: inputs.enumerated().map { index, input in
                 input.segments.isEmpty
@@ -43,7 +43,7 @@ extension Decoder {
         guard shape.masks.boundaryLayer > 0 else { throw .noBoundary }
         for item in items { try check(item) }
         var fresh = items.map { _ in DecoderState(shape) }
-        let plan = try Plan(
+        let plan = try DecoderPlan(
             self, fresh, segments: items.map { Array(repeating: 1, count: $0.count) })
         var hidden = embed(items.flatMap(\.self))
         run(&hidden, from: 0, to: shape.masks.boundaryLayer, plan, &fresh, &scratch)
@@ -71,7 +71,7 @@ extension Decoder {
         where state.rows > 0 && segment <= state.segment {
             throw .segmentBefore(segment, open: state.segment)
         }
-        let plan = try Plan(
+        let plan = try DecoderPlan(
             self, states,
             segments: zip(boundaries, segments).map { rows, segment in
                 Array(repeating: segment, count: rows.count / width)
@@ -81,13 +81,13 @@ extension Decoder {
         return hidden
     }
 
-    private func check(_ tokens: [Int32]) throws(DecoderError) {
+    func check(_ tokens: [Int32]) throws(DecoderError) {
         for token in tokens where token < 0 || token >= shape.vocabularyCount {
             throw .unknownToken(token, vocabularyCount: shape.vocabularyCount)
         }
     }
 
-    private func embed(_ tokens: [Int32]) -> [Float] {
+    func embed(_ tokens: [Int32]) -> [Float] {
         var hidden = [Float](repeating: 0, count: tokens.count * shape.block.width)
         var rows = hidden.mutableSpan
         gatherRows(
@@ -98,7 +98,7 @@ extension Decoder {
 
     /// Runs layers over the rows of a plan and brings the states up to date.
     private func run(
-        _ hidden: inout [Float], from first: Int, to end: Int? = nil, _ plan: Plan,
+        _ hidden: inout [Float], from first: Int, to end: Int? = nil, _ plan: DecoderPlan,
         _ states: inout [DecoderState], _ scratch: inout DecoderScratch
     ) {
         // A layer's caches of all sequences are taken out, so that they are changed in place.
@@ -116,56 +116,6 @@ extension Decoder {
         }
         for index in states.indices {
             states[index].move(to: plan.after[index], shape.masks)
-        }
-    }
-}
-
-/// Positions and visible keys of the rows of one pass, for each relation, and where it leaves the sequences.
-private struct Plan {
-    let counts: [Int]
-    var passes: [TokenRelation: BlockPass] = [:]
-    let after: [DecoderPlace]
-
-    init(
-        _ decoder: Decoder, _ states: [DecoderState], segments: [[Int32]], closing: Bool = false
-    ) throws(DecoderError) {
-        counts = segments.map(\.count)
-        let total = counts.reduce(0, +)
-        guard total <= Decoder.rowsMax else { throw .tooManyRows(total) }
-        let masks = decoder.shape.masks
-        var rows: [(row: Int, place: DecoderPlace, openStart: Int)] = []
-        rows.reserveCapacity(total)
-        var after: [DecoderPlace] = []
-        for (state, numbers) in zip(states, segments) {
-            guard !numbers.isEmpty else { throw .nothing }
-            var place = state.place
-            guard place.rows + numbers.count <= decoder.shape.positionsMax else {
-                throw .contextFull(
-                    rows: place.rows, added: numbers.count,
-                    positionsMax: decoder.shape.positionsMax)
-            }
-            let openStart = place.openStart
-            for number in numbers {
-                try place.add(number)
-                rows.append((place.rows - 1, place, openStart))
-            }
-            if closing { place.close() }
-            after.append(place)
-        }
-        self.after = after
-        for relation in Set(masks.layers) {
-            let isLocal = masks.forgetsClosedSegments(relation)
-            passes[relation] = BlockPass(
-                // Within a segment, positions are counted from its start: the same differences, and the same bits
-                // wherever it stands.
-                positions: rows.map { Int32($0.row - (isLocal ? $0.place.segmentStart : 0)) },
-                inverseFrequencies: decoder.shape.inverseFrequencies,
-                visible: rows.map { row, place, openStart in
-                    let base = isLocal ? openStart : 0
-                    return masks.visible(
-                        relation, row: row - base, segmentStart: place.segmentStart - base,
-                        sinkEnd: place.sinkEnd - base)
-                })
         }
     }
 }

@@ -115,26 +115,36 @@ public struct Decoder: Sendable {
 
     /// Logits of rows of `hidden` (rows × width, of `forward`), after the last norm: chosen.count × vocabularyCount.
     public func logits(_ hidden: [Float], rows chosen: [Int]) -> [Float] {
+        var head = HeadTrace()
+        return logits(hidden, rows: chosen, trace: &head)
+    }
+
+    func logits(_ hidden: [Float], rows chosen: [Int], trace: inout HeadTrace) -> [Float] {
         let width = shape.block.width
-        var picked = [Float](repeating: 0, count: chosen.count * width)
-        for (place, row) in chosen.enumerated() {
-            for column in 0..<width {
-                picked[place * width + column] = hidden[row * width + column]
-            }
-        }
-        var normed = picked
-        var reciprocals = [Float](repeating: 0, count: chosen.count)
+        resize(&trace.x, chosen.count * width)
+        resize(&trace.normed, chosen.count * width)
+        resize(&trace.reciprocals, chosen.count)
+        var picked = trace.x.mutableSpan
+        let indices = chosen.map { Int32($0) }
+        gatherRows(hidden.span, indices.span, into: &picked, width: width)
         norm(
-            picked, gain: parameters.span.extracting(layout.norm), into: &normed,
-            reciprocals: &reciprocals, rows: chosen.count, width: width,
+            trace.x, gain: parameters.span.extracting(layout.norm), into: &trace.normed,
+            reciprocals: &trace.reciprocals, rows: chosen.count, width: width,
             epsilon: shape.block.epsilon)
         var logits = [Float](repeating: 0, count: chosen.count * shape.vocabularyCount)
         var out = logits.mutableSpan
         linear(
-            normed.span, weights: parameters.span.extracting(layout.head), into: &out,
+            trace.normed.span, weights: parameters.span.extracting(layout.head), into: &out,
             rows: chosen.count, inputs: width, outputs: shape.vocabularyCount)
         return logits
     }
+}
+
+/// What the last norm was given and kept.
+struct HeadTrace: Sendable {
+    var x: [Float] = []
+    var normed: [Float] = []
+    var reciprocals: [Float] = []
 }
 
 /// Why tokens were not taken.

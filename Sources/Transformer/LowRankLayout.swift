@@ -14,7 +14,7 @@ public struct BlockAdapter: Sendable, Equatable {
     public let scale: Float
     private var places = [LowRankPlace?](repeating: nil, count: Projection.allCases.count)
 
-    fileprivate init(rank: Int, scale: Float) {
+    init(rank: Int, scale: Float) {
         self.rank = rank
         self.scale = scale
     }

@@ -14,7 +14,7 @@ import tempfile
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -167,6 +167,41 @@ def adapter():
     add("decoder-adapter.safetensors")
 
 
+SEQUENCES = [list(range(3, 15)), [60, 2, 2, 41, 17, 9, 33]]
+STEPS = 10
+
+
+def training():
+    """Ten steps of the adapter on two sequences: losses, and the gradients of the first step."""
+    base = LlamaForCausalLM.from_pretrained("decoder-llama", dtype=torch.float32)
+    made = PeftModel.from_pretrained(base, "decoder-llama-adapter", is_trainable=True)
+    made.eval()
+    free = {name: value for name, value in made.named_parameters() if value.requires_grad}
+    assert free and all("lora_" in name for name in free)
+    optimizer = torch.optim.AdamW(
+        free.values(), lr=1e-2, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.01)
+    losses, tensors = [], {}
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = sum(
+            torch.nn.functional.cross_entropy(
+                made(torch.tensor([tokens])).logits[0, :-1], torch.tensor(tokens[1:]),
+                reduction="sum")
+            for tokens in SEQUENCES) / sum(len(tokens) - 1 for tokens in SEQUENCES)
+        loss.backward()
+        if not tensors:
+            tensors = {name.replace(".default", ""): value.grad.clone()
+                       for name, value in free.items()}
+        losses.append(float(loss))
+        optimizer.step()
+    save_file(tensors, "decoder-training.safetensors", metadata={"format": "pt"})
+    add("decoder-training.safetensors")
+    with open("decoder-training.json", "w", encoding="utf-8") as file:
+        file.write(json.dumps(
+            {"sequences": SEQUENCES, "losses": losses}, separators=(",", ":")) + "\n")
+    add("decoder-training.json")
+
+
 def manifest():
     with open("manifest.json", encoding="utf-8") as file:
         entries = [e for e in json.load(file)["files"] if e["generator"] != GENERATOR]
@@ -183,4 +218,5 @@ if __name__ == "__main__":
     with torch.no_grad():
         families()
     adapter()
+    training()
     manifest()

@@ -132,4 +132,65 @@ struct GoldenTests {
         }
         #expect(compared == 8)
     }
+
+    @Test("ten steps of training an adapter: the losses of PyTorch and peft, and its gradients")
+    func training() throws {
+        let root = try JSONNode(
+            parsing: fixture("decoder-training.json"), document: "decoder-training.json")
+        let sequences = try root.member("sequences").elements().map { node in
+            try node.elements().map { Int32(try $0.integer(in: 0...63)) }
+        }
+        let losses = try root.member("losses").elements().map { try $0.real(in: 0...100) }
+        let expected = try SafetensorsFile(
+            path: fixtures.appending(path: "decoder-training.safetensors").path)
+        var decoder = try goldenModel(.llama).decoder
+        decoder.adapter = try DecoderAdapter(
+            Adapter(
+                folder: fixtures.appending(path: "decoder-llama-adapter").path,
+                for: goldenModel(.llama).configuration), shape: decoder.shape)
+        var (rows, classes): ([Int], [Int32]) = ([], [])
+        var start = 0
+        for sequence in sequences {
+            rows += start..<start + sequence.count - 1
+            classes += sequence.dropFirst()
+            start += sequence.count
+        }
+        let weights = [Float](repeating: 1 / Float(rows.count), count: rows.count)
+        let layout = try #require(decoder.adapter).layout.layout
+        var (m, v) = (
+            [Float](repeating: 0, count: layout.count), [Float](repeating: 0, count: layout.count)
+        )
+        var steps = AdamWSteps(AdamWSettings(decay: 0.01))
+        var trace = DecoderTrace()
+        for (step, loss) in losses.enumerated() {
+            let logits = try decoder.trainingForward(
+                sequences.map { DecoderInput($0) }, rows: rows, trace: &trace)
+            var logSums = [Float](repeating: 0, count: rows.count)
+            var sums = logSums.mutableSpan
+            let ours = crossEntropy(
+                logits.span, classes: classes.span, weights: weights.span, logSums: &sums,
+                rows: rows.count, width: 64)
+            #expect(abs(ours - loss) < 1e-4 * loss, "step \(step)")
+            var dLogits = [Float](repeating: 0, count: logits.count)
+            var slopes = dLogits.mutableSpan
+            crossEntropyBackward(
+                logits.span, classes: classes.span, weights: weights.span, logSums: logSums.span,
+                dLogits: &slopes, rows: rows.count, width: 64)
+            var gradients = [Float](repeating: 0, count: layout.count)
+            decoder.trainingBackward(dLogits, trace: &trace, gradients: &gradients)
+            if step == 0 {
+                for entry in layout.entries {
+                    let theirs = try expected.floats(#require(expected[entry.name]))
+                    #expect(relativeError(Array(gradients[entry.range]), theirs) < 1e-4)
+                }
+            }
+            var parameters = try #require(decoder.adapter).parameters
+            var now = parameters.mutableSpan
+            var first = m.mutableSpan
+            var second = v.mutableSpan
+            steps.begin(learningRate: 1e-2)
+            adamW(&now, gradients: gradients.span, m: &first, v: &second, steps: steps)
+            decoder.adapter?.parameters = parameters
+        }
+    }
 }
