@@ -1,5 +1,5 @@
-// Half of a proof that needs Python: writes models and adapters with their logits for Tests/Parity/formats.py. Runs only
-// when that script gives it a folder.
+// Half of a proof that needs Python: writes models and adapters with their logits for Tests/Parity/formats.py. Runs
+// only when that script gives it a folder.
 
 import Checkpoints
 import Foundation
