@@ -9,6 +9,12 @@ LOG ?=
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
 BENCH_FLAGS ?=
+RECORD ?=
+# make fuzz: which target (all when empty), and for how long each
+TARGET ?=
+SECONDS ?= 60
+# make tsan: ThreadSanitizer finds a race only where two threads meet, so once is not enough
+ROUNDS ?= 3
 DESTDIR ?=
 prefix ?= /usr
 sysconfdir ?= /etc
@@ -16,7 +22,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census parity bench check-config install clean
+.PHONY: all setup build demo test lint format census parity bench counts fuzz tsan asan check-config install clean
 
 all: build
 
@@ -53,6 +59,23 @@ parity:
 # Ratios against real programs on this machine, into docs/benchmarks: needs kcat besides what `setup` installs.
 bench: build
 	python3 Tests/Benchmarks/run.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" $(BENCH_FLAGS)
+
+# Instructions of the hot ways, by callgrind, against Tests/Benchmarks/Thresholds; RECORD=1 records them anew.
+counts:
+	@SWIFT=$(SWIFT) .ci/setup valgrind
+	@SWIFT=$(SWIFT) RECORD=$(RECORD) Tests/Benchmarks/counts.sh
+
+# Every parser of foreign bytes under libFuzzer, SECONDS each, or only TARGET.
+fuzz:
+	@SWIFT=$(SWIFT) Tests/Fuzz/run.sh "$(TARGET)" "$(SECONDS)"
+
+# The suites with threads under ThreadSanitizer, ROUNDS times; then what must not touch foreign memory under
+# AddressSanitizer. Each has a build folder of its own.
+tsan:
+	@SWIFT=$(SWIFT) Tests/Sanitizers/run.sh thread "$(ROUNDS)"
+
+asan:
+	@SWIFT=$(SWIFT) Tests/Sanitizers/run.sh address 1
 
 check-config: build
 	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" check-config Config/millrace.yaml

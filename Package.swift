@@ -57,7 +57,9 @@ let package = Package(
             name: "CSimdjson", cxxSettings: [.unsafeFlags(["-O2"])],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
 
-        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O2"])]),
+        .target(
+            name: "CKernels", cSettings: [.unsafeFlags(["-O2"])],
+            linkerSettings: [.linkedLibrary("m")]),
 
         // The core: pure, no I/O, no clock.
         module("Interactions"),
@@ -71,8 +73,18 @@ let package = Package(
             "LanguageModel",
             ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
         module("Teachers", ["Interactions"]),
+        module("TokenTrie"),
+        module("ItemModel", ["TokenTrie", "Tensors", "Transformer"]),
+        module("Alignment", ["TokenTrie"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
+
+        module(
+            "ModelFolders",
+            [
+                "Interactions", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
+                "ItemModel",
+            ]),
 
         // The rim: ports, lanes and the parts that touch the world.
         module("Ports", ["Interactions"]),
@@ -91,10 +103,12 @@ let package = Package(
         .executableTarget(
             name: "millrace",
             dependencies: [
-                "Interactions", "RecordDecoding", "Teachers", "Recommender", "Evaluation", "Ports",
-                "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState", "SocketServer",
-                "Telemetry", "OperationsServer", "Settings", "CShims", argumentParser, nioCore,
-                nioPosix,
+                "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
+                "TokenTrie", "Tensors", "ItemModel", "ModelFolders", "Teachers", "Recommender",
+                "Evaluation",
+                "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
+                "SocketServer", "Telemetry", "OperationsServer", "Settings", "CShims",
+                argumentParser, nioCore, nioPosix,
             ],
             swiftSettings: strict),
 
@@ -106,6 +120,14 @@ let package = Package(
             ],
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
+        .target(
+            name: "FuzzLaws",
+            dependencies: [
+                "WireProtocol", "RecordDecoding", "Interactions", "Teachers", "Recommender",
+                "Evaluation", "Ports", "Settings", "TestKit",
+            ],
+            path: "Tests/Fuzz/Laws", swiftSettings: strict),
+        tests("FuzzTests", ["FuzzLaws", "TestKit"]),
         .target(
             name: "ReferenceModel", path: "Tests/ReferenceModel", swiftSettings: strict),
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
@@ -121,6 +143,8 @@ let package = Package(
                 "JSONDocuments", "TestKit",
             ]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
+        tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
+        tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests("PipelineTests", ["Pipeline", "Simulation", "Teachers", "Recommender", "TestKit"]),
@@ -137,11 +161,36 @@ let package = Package(
     ]
 )
 
-// Measured by programs of their own, which an ordinary build leaves out.
-if Context.environment["MILLRACE_BENCHMARKS"] != nil {
-    let used: [Target.Dependency] = ["LanguageModel", "Transformer", "Tensors"]
+// `make fuzz`: libFuzzer drives the laws of Tests/Fuzz, and what they test is built to tell it where it has been.
+if Context.environment["MILLRACE_FUZZ"] != nil {
+    for target in package.targets where target.type == .regular && target.swiftSettings != nil {
+        target.swiftSettings? += [.unsafeFlags(["-sanitize=fuzzer,address"])]
+    }
     package.targets.append(
         .executableTarget(
-            name: "DecoderBenchmark", dependencies: used,
-            path: "Tests/Benchmarks/DecoderBenchmark", swiftSettings: strict))
+            name: "Fuzz", dependencies: ["FuzzLaws"], path: "Tests/Fuzz/Driver",
+            swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-sanitize=address"]), .linkedLibrary("stdc++")]))
+}
+
+// `make counts`: what callgrind counts; P5, P6 and P8, beside decoder.py and trie.py.
+if Context.environment["MILLRACE_BENCHMARKS"] != nil {
+    package.targets += [
+        .executableTarget(
+            name: "InstructionCounts",
+            dependencies: [
+                "Interactions", "RecordDecoding", "Teachers", "Recommender", "WireProtocol",
+                "TestKit",
+            ],
+            path: "Tests/Benchmarks/InstructionCounts", swiftSettings: strict),
+        .executableTarget(
+            name: "KernelCounts", dependencies: ["Tensors"],
+            path: "Tests/Benchmarks/KernelCounts", swiftSettings: strict),
+        .executableTarget(
+            name: "DecoderBenchmark", dependencies: ["LanguageModel", "Transformer", "Tensors"],
+            path: "Tests/Benchmarks/DecoderBenchmark", swiftSettings: strict),
+        .executableTarget(
+            name: "TrieBenchmark", dependencies: ["Alignment", "TokenTrie"],
+            path: "Tests/Benchmarks/TrieBenchmark", swiftSettings: strict),
+    ]
 }

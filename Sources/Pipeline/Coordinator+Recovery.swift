@@ -166,6 +166,7 @@ extension Coordinator {
                 note(.warning, "weights of event types have changed: histories are folded again")
                 return false
             }
+            try edits.check()
             if let next = edits.nextOffset { peerOffsets[delta.partition] = next }
             try engine.apply(edits: delta.edits)
             uncheckpointedBytes += delta.edits.count

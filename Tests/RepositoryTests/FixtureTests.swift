@@ -24,6 +24,12 @@ struct FixtureTests {
             #expect(SHA256.digest(try fixture(entry.path)) == entry.sha256, "\(entry.path)")
             #expect(try !fixture(entry.generator).isEmpty)
         }
+        let known = Set(
+            manifest.files.flatMap { [$0.path, $0.generator] } + ["manifest.json"])
+        for file in Repository.files where file.isIn("Tests/Fixtures") {
+            let name = String(file.path.dropFirst("Tests/Fixtures/".count))
+            #expect(known.contains(name), "\(file.path) is in no line of the manifest")
+        }
     }
 
     @Test("golden files are small")

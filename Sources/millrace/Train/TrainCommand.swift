@@ -1,0 +1,223 @@
+// `millrace train`: an item-aware base model from a catalogue and a log, as a Hugging Face folder.
+
+import ArgumentParser
+import Checkpoints
+import Evaluation
+import ItemModel
+import JSONDocuments
+import Lanes
+import ModelFolders
+import Synchronization
+import Tensors
+import TokenTrie
+import Tokenization
+
+struct TrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train",
+        abstract: "Train an item-aware model on a catalogue and a log, into a Hugging Face folder.",
+        discussion: """
+            Learns a tokenizer from the titles, then the model. The newest events choose the epoch that is kept. \
+            The same data, options and seed give the same model. Interrupted, the same command goes on.
+            """)
+
+    enum Source: String, ExpressibleByArgument, CaseIterable {
+        case log
+        case office
+    }
+
+    @Option(name: .customLong("protocol"), help: "log or office (the split released with TCA4Rec).")
+    var source: Source = .log
+    @Option(help: "The folder with events.jsonl and items.jsonl; for office with the CSV files.")
+    var data: String
+    @Option(help: "The folder the model is written to.") var out: String
+    @Option(help: "Seed of everything that is drawn.") var seed: UInt64 = 1
+    @Option(help: "Passes over the histories at most.") var epochs = 8
+    @Option(help: "Epochs without a better one before training ends.") var patience = 2
+    @Option(help: "Histories a step.") var batch: Int?
+    @Option(help: "Items drawn besides those of a step's histories.") var negatives = 1_024
+    @Option(help: "Width of the model, a multiple of 4.") var width = 64
+    @Option(help: "Items of a history that the model reads.") var historyMax = 30
+    @Option(help: "Tokens of a vocabulary.") var vocabulary = 4_000
+    @Option(help: "Dropout in the inter blocks.") var dropout: Float = 0.25
+    @Option(help: "Highest learning rate.") var learningRate: Float = 3e-3
+    @Option(help: "Weight of the token head's loss; 0 trains none.") var answerWeight: Float = 0.3
+    @Option(help: "Share of the targets whose texts the token head learns in an epoch.")
+    var answerShare: Float = 0.5
+    @Option(help: "Share of the log that chooses the epoch.") var validationShare = 0.1
+
+    func validate() throws {
+        func check(_ name: String, _ value: some Comparable, _ isRight: Bool, _ range: String)
+            throws
+        {
+            if !isRight { throw ValidationError("--\(name) \(value) is not \(range)") }
+        }
+        try check("epochs", epochs, (1...1_000).contains(epochs), "in 1...1000")
+        try check("patience", patience, patience >= 1, "1 or more")
+        if let batch { try check("batch", batch, (1...100_000).contains(batch), "in 1...100000") }
+        try check("negatives", negatives, (0...1_000_000).contains(negatives), "in 0...1000000")
+        try check(
+            "width", width, (8...4_096).contains(width) && width.isMultiple(of: 4),
+            "a multiple of 4 in 8...4096")
+        try check(
+            "history-max", historyMax, (1...4_096).contains(historyMax), "in 1...4096")
+        try check(
+            "vocabulary", vocabulary, (300...200_000).contains(vocabulary), "in 300...200000")
+        try check("dropout", dropout, (0..<1).contains(dropout), "in 0..<1")
+        try check("learning-rate", learningRate, learningRate > 0, "above 0")
+        try check(
+            "validation-share", validationShare, (0.001...0.5).contains(validationShare),
+            "in 0.001...0.5")
+    }
+
+    func run() throws { try waited(for: train) }
+
+    private func train() async throws {
+        setLinearAlgebraThreads(1)
+        try makeFolder(out)
+        let set = try dataset()
+        guard !set.train.isEmpty, !set.validation.isEmpty else {
+            throw CommandFailure(
+                "\(data): no history of two items or more, or none after the first "
+                    + "\(fixed((1 - validationShare) * 100, 0)) % of the events")
+        }
+        let document = tokenizerDocument(set.titles)
+        let tokenizer = try Tokenizer(reading: JSONNode(document, document: "tokenizer.json"))
+        let shape = shape(vocabulary: tokenizer.vocabularyCount)
+        let items = set.titles.map {
+            tokenizer.encodeFramed($0, contentMax: shape.contentTokensMax)
+        }
+        let answers = try AnswerTable(
+            items: items, listed: set.listed, vocabulary: shape.vocabulary,
+            endToken: tokenizer.id(of: BPETraining().end) ?? 0)
+        let trainer = ItemTrainer(
+            ItemModelParameters(ItemModelLayout(shape), seed: seed), items: items,
+            sequences: set.train, answers: answers, training: training)
+        print(
+            "\(grouped(set.train.count)) histories, \(grouped(items.count)) items, "
+                + "\(grouped(trainer.parameters.values.count)) parameters and "
+                + "\(grouped(items.count * width)) of identity vectors")
+        var run = try TrainingRun(folder: out, fingerprint: fingerprint(set))
+        try run.resume(trainer)
+        var scoring = ModelScoring(items: items, set: set)
+        while !run.isOver(patience: patience, epochsMax: epochs) {
+            var progress = ProgressBar("epoch \(trainer.epoch + 1)", total: set.train.count)
+            let clock = ContinuousClock()
+            let start = clock.now
+            let loss = await trainer.runEpoch { done, _ in progress.update(done) }
+            progress.finish()
+            let trained = start.duration(to: clock.now)
+            let ranks = scoring.ranks(of: set.validation, trainer.parameters)
+            let row = TrainingRun.Row(
+                epoch: trainer.epoch, loss: loss.item, answerLoss: loss.answer,
+                seconds: trained.seconds,
+                hitRate: ranks.mean(.hitRate), gain: ranks.mean(.gain))
+            print(row.text)
+            if run.add(row) {
+                let folder = try ItemModelFolder(
+                    parameters: trainer.parameters, tokenizerDocument: document, items: set.ids)
+                try folder.write(to: out)
+            }
+            try run.save(trainer)
+        }
+        run.finish()
+        let folder = try ItemModelFolder(path: out)
+        print("kept epoch \(run.best?.epoch ?? 0), version \(folder.version), in \(out)")
+        report(set, &scoring, folder.parameters)
+        try reportAnswers(set, scoring, folder.parameters, answers.trie)
+    }
+
+    private func dataset() throws -> ItemDataset {
+        switch source {
+        case .office: try ItemDataset(office: data)
+        case .log:
+            try ItemDataset(
+                log: data, validationShare: validationShare, historyMax: historyMax)
+        }
+    }
+
+    private func tokenizerDocument(_ titles: [String]) -> JSONDocuments.JSONValue {
+        var training = BPETraining()
+        training.vocabularyCount = vocabulary
+        return training.train(titles)
+    }
+
+    private func shape(vocabulary: Int) -> ItemModelShape {
+        var shape = ItemModelShape(vocabulary: vocabulary)
+        shape.width = width
+        shape.feedForward = width * 5 / 2
+        shape.historyMax = historyMax
+        return shape
+    }
+
+    private var training: ItemTraining {
+        var training = ItemTraining()
+        training.seed = seed
+        training.epochsMax = epochs
+        // Small batches are better where histories are long and few (accuracy measured on MovieTweetings).
+        training.batchSequences = batch ?? (source == .office ? 256 : 64)
+        training.negatives = negatives
+        training.dropout = dropout
+        training.learningRate = learningRate
+        training.answerWeight = answerWeight
+        training.answerShare = answerShare
+        return training
+    }
+
+    /// What a training that goes on must have been started with.
+    private func fingerprint(_ set: ItemDataset) -> String {
+        "\(source) \(seed) \(epochs) \(training.batchSequences) \(negatives) \(width) \(historyMax) "
+            + "\(vocabulary) \(dropout) \(learningRate) \(answerWeight) \(answerShare) \(validationShare) \(set.ids.count) "
+            + "\(set.train.count)"
+    }
+
+    /// The test rows of a fixed split, by how often the target was trained on.
+    private func report(
+        _ set: ItemDataset, _ scoring: inout ModelScoring, _ parameters: ItemModelParameters
+    ) {
+        guard !set.test.isEmpty else { return }
+        let ranks = scoring.ranks(of: set.test, parameters)
+        let counts = set.test.map { Int(parameters.identity.counts[Int($0.target)]) }
+        for (name, range) in [
+            ("all", 0...Int.max), ("never seen", 0...0), ("1 to 3", 1...3), ("more", 4...Int.max),
+        ] {
+            let part = zip(ranks, counts).filter { range.contains($0.1) }.map(\.0)
+            print("test, \(name): \(part.summary) of \(grouped(part.count))")
+        }
+    }
+    /// The token head alone, exactly, on some of the test rows: it asks about every choice of the catalogue.
+    private func reportAnswers(
+        _ set: ItemDataset, _ scoring: ModelScoring, _ parameters: ItemModelParameters,
+        _ trie: CatalogueTrie
+    ) throws {
+        guard !set.test.isEmpty, answerWeight > 0 else { return }
+        let some = Array(set.test.prefix(Self.answersMax))
+        var progress = ProgressBar("token head", total: some.count)
+        let outcome = try scoring.answerRanks(of: some, parameters, trie, beginToken: 1) {
+            progress.update($0)
+        }
+        progress.finish()
+        print(
+            "test, token head alone, exact: \(outcome.exact.summary) of \(grouped(some.count)); "
+                + "beam of 20: \(outcome.beam.summary); "
+                + "mass of all paths 1 within \(outcome.massError)")
+    }
+
+    private static let answersMax = 1_500
+}
+
+/// Runs asynchronous work from a command, which is not.
+func waited(for work: @escaping @Sendable () async throws -> Void) throws {
+    let done = Semaphore()
+    let failure = Mutex<(any Error)?>(nil)
+    Task {
+        do { try await work() } catch { failure.withLock { $0 = error } }
+        done.signal()
+    }
+    done.wait()
+    if let error = failure.withLock({ $0 }) { throw error }
+}
+
+extension Duration {
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+}
