@@ -1,6 +1,7 @@
 # `make demo` and `make test` do everything on a fresh Debian 12 with Swift 6.3, as root or with sudo.
 SWIFT ?= swift
 SWIFT_BUILD_FLAGS ?=
+PYTHON ?= python3
 # Swift's libraries go into the program: where it runs, only Debian's packages are needed.
 RELEASE = -c release --static-swift-stdlib $(SWIFT_BUILD_FLAGS)
 # The log to show instead of a simulated shop: make demo LOG=folder
@@ -8,6 +9,12 @@ LOG ?=
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
 BENCH_FLAGS ?=
+RECORD ?=
+# make fuzz: which target (all when empty), and for how long each
+TARGET ?=
+SECONDS ?= 60
+# make tsan: ThreadSanitizer finds a race only where two threads meet, so once is not enough
+ROUNDS ?= 3
 DESTDIR ?=
 prefix ?= /usr
 sysconfdir ?= /etc
@@ -15,7 +22,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census bench check-config install clean
+.PHONY: all setup build demo test lint format census parity bench counts fuzz tsan asan check-config install clean
 
 all: build
 
@@ -44,9 +51,31 @@ format:
 census:
 	MILLRACE_RECORD_CENSUS=1 $(SWIFT) test --filter RepositoryTests
 
+# Files of ours in Hugging Face's libraries: needs a Python that has them, in PYTHON.
+parity:
+	$(SWIFT) build $(SWIFT_BUILD_FLAGS) --build-tests
+	$(PYTHON) Tests/Parity/formats.py
+
 # Ratios against real programs on this machine, into docs/benchmarks: needs kcat besides what `setup` installs.
 bench: build
 	python3 Tests/Benchmarks/run.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" $(BENCH_FLAGS)
+
+# Instructions of the hot ways, by callgrind, against Tests/Benchmarks/Thresholds; RECORD=1 records them anew.
+counts:
+	@SWIFT=$(SWIFT) .ci/setup valgrind
+	@SWIFT=$(SWIFT) RECORD=$(RECORD) Tests/Benchmarks/counts.sh
+
+# Every parser of foreign bytes under libFuzzer, SECONDS each, or only TARGET.
+fuzz:
+	@SWIFT=$(SWIFT) Tests/Fuzz/run.sh "$(TARGET)" "$(SECONDS)"
+
+# The suites with threads under ThreadSanitizer, ROUNDS times; then what must not touch foreign memory under
+# AddressSanitizer. Each has a build folder of its own.
+tsan:
+	@SWIFT=$(SWIFT) Tests/Sanitizers/run.sh thread "$(ROUNDS)"
+
+asan:
+	@SWIFT=$(SWIFT) Tests/Sanitizers/run.sh address 1
 
 check-config: build
 	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" check-config Config/millrace.yaml

@@ -19,6 +19,7 @@ let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
@@ -56,10 +57,19 @@ let package = Package(
             name: "CSimdjson", cxxSettings: [.unsafeFlags(["-O2"])],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
 
+        .target(
+            name: "CKernels", cSettings: [.unsafeFlags(["-O2"])],
+            linkerSettings: [.linkedLibrary("m")]),
+
         // The core: pure, no I/O, no clock.
         module("Interactions"),
         module("RecordDecoding", ["Interactions", "CSimdjson"]),
-        module("Tensors", ["COpenBLAS"]),
+        module("JSONDocuments"),
+        module("Tokenization", ["JSONDocuments", heap]),
+        module("Checkpoints", ["JSONDocuments"]),
+        module("Tensors", ["COpenBLAS", "CKernels"]),
+        module("Transformer", ["Tensors"]),
+        module("ItemModel", ["Tensors", "Transformer"]),
         module("Teachers", ["Interactions"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
@@ -81,7 +91,7 @@ let package = Package(
         .executableTarget(
             name: "millrace",
             dependencies: [
-                "Interactions", "RecordDecoding", "Teachers", "Recommender", "Evaluation", "Ports",
+                "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Tensors", "ItemModel", "Teachers", "Recommender", "Evaluation", "Ports",
                 "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState", "SocketServer",
                 "Telemetry", "OperationsServer", "Settings", "CShims", argumentParser, nioCore,
                 nioPosix,
@@ -96,8 +106,22 @@ let package = Package(
             ],
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
+        .target(
+            name: "FuzzLaws",
+            dependencies: [
+                "WireProtocol", "RecordDecoding", "Interactions", "Teachers", "Recommender",
+                "Evaluation", "Ports", "Settings", "TestKit",
+            ],
+            path: "Tests/Fuzz/Laws", swiftSettings: strict),
+        tests("FuzzTests", ["FuzzLaws", "TestKit"]),
+        .target(
+            name: "ReferenceModel", path: "Tests/ReferenceModel", swiftSettings: strict),
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
-        tests("TensorsTests", ["Tensors", "TestKit"]),
+        tests("JSONDocumentsTests", ["JSONDocuments", "TestKit"]),
+        tests("TokenizationTests", ["Tokenization", "JSONDocuments", "TestKit"]),
+        tests("CheckpointsTests", ["Checkpoints", "JSONDocuments", "TestKit"]),
+        tests("TensorsTests", ["Tensors", "ReferenceModel", "TestKit"]),
+        tests("TransformerTests", ["Transformer", "Tensors", "TestKit"]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
@@ -111,6 +135,34 @@ let package = Package(
         tests(
             "DaemonTests",
             ["millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "TestKit"]),
-        tests("RepositoryTests", ["TestKit"]),
+        tests("RepositoryTests", ["Evaluation", "TestKit"]),
     ]
 )
+
+// `make fuzz`: libFuzzer drives the laws of Tests/Fuzz, and what they test is built to tell it where it has been.
+if Context.environment["MILLRACE_FUZZ"] != nil {
+    for target in package.targets where target.type == .regular && target.swiftSettings != nil {
+        target.swiftSettings? += [.unsafeFlags(["-sanitize=fuzzer,address"])]
+    }
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz", dependencies: ["FuzzLaws"], path: "Tests/Fuzz/Driver",
+            swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-sanitize=address"]), .linkedLibrary("stdc++")]))
+}
+
+// `make counts`: what callgrind counts.
+if Context.environment["MILLRACE_BENCHMARKS"] != nil {
+    package.targets += [
+        .executableTarget(
+            name: "InstructionCounts",
+            dependencies: [
+                "Interactions", "RecordDecoding", "Teachers", "Recommender", "WireProtocol",
+                "TestKit",
+            ],
+            path: "Tests/Benchmarks/InstructionCounts", swiftSettings: strict),
+        .executableTarget(
+            name: "KernelCounts", dependencies: ["Tensors"],
+            path: "Tests/Benchmarks/KernelCounts", swiftSettings: strict),
+    ]
+}

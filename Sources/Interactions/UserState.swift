@@ -121,7 +121,7 @@ extension UserState {
         switch tag {
         case Section.history: try readHistory(from: &reader)
         case Section.eventKeys:
-            guard count % 8 == 0, count / 8 <= Self.eventKeyCountMax else {
+            guard count % 8 == 0, count / 8 <= Self.eventKeyCountMax, eventKeys.isEmpty else {
                 throw MalformedBytes("the event id section has \(count) bytes")
             }
             for _ in 0..<(count / 8) { eventKeys.append(try reader.word64()) }
@@ -136,6 +136,7 @@ extension UserState {
     }
 
     private mutating func readHistory(from reader: inout ByteReader) throws(MalformedBytes) {
+        guard history.isEmpty else { throw MalformedBytes("has two histories") }
         let count = try reader.count(max: Self.historyCountMax)
         guard count * 10 <= reader.remaining else { throw MalformedBytes("ends too early") }
         history.reserveCapacity(count + 1)

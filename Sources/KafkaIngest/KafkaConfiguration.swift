@@ -82,10 +82,11 @@ extension KafkaConfiguration {
                 ("auto.commit.interval.ms", "500"),
                 ("enable.auto.offset.store", "false"),
                 ("auto.offset.reset", "error"),
-                // A full queue makes librdkafka 2.0 wait up to a second before it looks again, so the queue has to
-                // last
-                // longer than that; its bytes are bounded.
-                ("queued.max.messages.kbytes", "32768"),
+                // librdkafka 2.0 looks again up to a second after it found its queue full, so a full queue has to
+                // last that long. Its bytes are the bound; the count, which is by default 100 000 for all partitions
+                // together, is a quarter of a second.
+                ("queued.max.messages.kbytes", "65536"),
+                ("queued.min.messages", "1000000"),
             ]
             if let groupInstanceID { own.append(("group.instance.id", groupInstanceID)) }
             return try merged(own)

@@ -171,8 +171,9 @@ extension Coordinator {
         eventCount &+= UInt64(events)
         let records = runs.reduce(0) { $0 + $1.recordCount }
         let commit = PartitionCommit(
-            partition: partition, epoch: entry.epoch, sequence: entry.sequence,
-            nextOffset: entry.nextOffset, digest: entry.digest, userCount: entry.userCount,
+            partition: partition, epoch: entry.epoch, incarnation: storeHealth.incarnation,
+            sequence: entry.sequence, nextOffset: entry.nextOffset, digest: entry.digest,
+            userCount: entry.userCount,
             userBytes: entry.userBytes, writes: writes, statisticsEdits: bytes,
             recordCount: records)
         entry.flights.append(
@@ -286,7 +287,8 @@ extension Coordinator {
             note(
                 .error, "the store lost writes that it had confirmed",
                 [
-                    ("partition", "\(partition)"), ("stored", "\(stored)"),
+                    ("partition", "\(partition)"),
+                    ("stored", stored.map { "\($0)" } ?? "another life"),
                     ("confirmed", "\(sequence - 1)"),
                 ])
             restart()

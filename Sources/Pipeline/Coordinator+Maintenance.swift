@@ -59,7 +59,9 @@ extension Coordinator {
             now - peersPolledAt >= configuration.peerIntervalMilliseconds
         else { return }
         var after: [PartitionIndex: Int64] = [:]
-        for partition in 0..<partitionCount where owned[partition] == nil {
+        // What must be folded again from histories cannot be had from deltas.
+        for partition in 0..<partitionCount
+        where owned[partition] == nil && !refolding.contains(partition) {
             after[partition] = applied[partition] ?? 0
         }
         guard !after.isEmpty else { return }
@@ -108,13 +110,24 @@ extension Coordinator {
 
     // MARK: - Idle users
 
+    /// A page of each partition now and then while users may be idle; page after page above the bound on bytes.
     private func startSweepIfDue() {
-        guard configuration.userIdleSecondsMax > 0 || configuration.userBytesMax > 0 else { return }
+        let isAbove = isAboveBytesMax
+        let isDue = now - sweptAt >= Self.sweepIntervalMilliseconds
+        guard isAbove || configuration.userIdleSecondsMax > 0 && isDue else { return }
+        sweptAt = now
         for (partition, entry) in owned
         where entry.phase == .active && !entry.isSweeping && entry.pending.isEmpty {
             owned[partition]?.isSweeping = true
             act(.scan(partition, cursor: entry.sweepCursor, entry.ticket))
         }
+    }
+
+    private static let sweepIntervalMilliseconds: Milliseconds = 1_000
+
+    private var isAboveBytesMax: Bool {
+        let total = owned.values.reduce(0) { $0 + $1.userBytes }
+        return configuration.userBytesMax > 0 && total > configuration.userBytesMax
     }
 
     func sweep(
@@ -147,8 +160,7 @@ extension Coordinator {
             let clock = (newest + 1) * engine.statistics.popularity.halfLife
             cutoff = UInt32(clamping: clock - configuration.userIdleSecondsMax)
         }
-        let total = owned.values.reduce(0) { $0 + $1.userBytes }
-        if configuration.userBytesMax > 0, total > configuration.userBytesMax, seconds.count > 1 {
+        if isAboveBytesMax, seconds.count > 1 {
             cutoff = max(cutoff, seconds.sorted()[seconds.count / 2])
         }
         return cutoff > 0 ? cutoff : nil

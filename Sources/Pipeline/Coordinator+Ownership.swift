@@ -26,7 +26,8 @@ extension Coordinator {
                 act(.release([partition]))
                 continue
             }
-            if lost {
+            // What is half folded is not worth finishing: its next owner folds it again.
+            if lost || owned[partition]?.phase == .folding {
                 abandon(partition)
                 act(.release([partition]))
             } else {
@@ -91,6 +92,7 @@ extension Coordinator {
             fenced[partition] = now
             return
         }
+        refolding.remove(partition)
         applied[partition] = entry.sequence
         entry.phase = .active
         entry.lastEventAt = now
@@ -125,7 +127,9 @@ extension Coordinator {
         case .failure(let error): act(.fail("histories cannot be read: \(error.reason)"))
         case .success(let page):
             var edits = StatisticsEditsWriter()
-            for row in page.users where refoldedUsers.insert(row.user).inserted {
+            var counted = owned[partition]?.refolded ?? []
+            owned[partition]?.refolded = []
+            for row in page.users where counted.insert(row.user).inserted {
                 do throws(MalformedBytes) {
                     let state = try UserState(decoding: row.blob)
                     engine.configuration.history.addAll(state, edits: &edits)
@@ -142,11 +146,15 @@ extension Coordinator {
             }
             owned[partition]?.sweepCursor = page.nextCursor ?? 0
             if let next = page.nextCursor {
+                owned[partition]?.refolded = counted
                 act(.scan(partition, cursor: next, ticket(of: partition)))
             } else {
-                refoldedUsers = []
-                refolding.remove(partition)
-                caughtUp(partition)
+                // Whoever claimed the partition after us and committed meanwhile shows in the deltas.
+                let sequence = owned[partition]?.sequence ?? 0
+                applied[partition] = sequence
+                act(
+                    .readDeltas(
+                        .claim(partition), after: [partition: sequence], ticket(of: partition)))
             }
         }
     }
@@ -170,6 +178,8 @@ extension Coordinator {
         }
         if let first = entry.flights.first { applied[partition] = first.sequence - 1 }
         drop(partition)
+        // Half of its histories are in the statistics.
+        if entry.phase == .folding { restart() }
         act(.observe(.partitionsChanged(owned: owned.keys.sorted())))
     }
 

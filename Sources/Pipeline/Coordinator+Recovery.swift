@@ -114,10 +114,22 @@ extension Coordinator {
             if purpose == .recovery {
                 retry(.readDeltas(purpose, after: recoveryPositions, generation))
             }
-            if case .claim(let partition) = purpose { retry(.claim(partition, ticket)) }
+            if case .claim(let partition) = purpose {
+                retry(
+                    owned[partition]?.phase == .folding
+                        ? .readDeltas(
+                            purpose, after: [partition: applied[partition] ?? 0], ticket)
+                        : .claim(partition, ticket))
+            }
         case .failure(let error): act(.fail("statistics cannot be read: \(error.reason)"))
         case .success(.gap(let partitions)): deltaGap(purpose, partitions)
         case .success(.deltas(let deltas)):
+            if case .claim(let partition) = purpose, owned[partition]?.phase == .folding,
+                deltas.contains(where: { $0.sequence > (applied[partition] ?? 0) })
+            {
+                // Histories changed while we folded them: what we added up is of no moment.
+                return restart()
+            }
             var progressed = false
             for delta in deltas where delta.sequence > (applied[delta.partition] ?? 0) {
                 guard purpose != .peers || owned[delta.partition] == nil else { continue }
@@ -154,6 +166,7 @@ extension Coordinator {
                 note(.warning, "weights of event types have changed: histories are folded again")
                 return false
             }
+            try edits.check()
             if let next = edits.nextOffset { peerOffsets[delta.partition] = next }
             try engine.apply(edits: delta.edits)
             uncheckpointedBytes += delta.edits.count
@@ -248,6 +261,8 @@ extension Coordinator {
         entry.pending.removeAll()
         entry.flights.removeAll()
         entry.isSweeping = false
+        entry.sweepCursor = 0
+        entry.refolded = []
         owned[partition] = entry
     }
 

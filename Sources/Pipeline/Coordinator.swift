@@ -70,6 +70,8 @@ public final class Coordinator {
         var flights = Deque<Flight>()
         var sweepCursor: UInt64 = 0
         var isSweeping = false
+        /// Users already counted while the partition is folded again: a scan may show a user twice.
+        var refolded: Set<UserID> = []
         var lastEventAt: Milliseconds = 0
         /// `USER.FORGET` calls to be answered when this offset is durable.
         var forgetting: [(offset: Offset, reply: (LogPosition) -> Void)] = []
@@ -98,8 +100,6 @@ public final class Coordinator {
     /// Partitions whose deltas no longer reach back to the checkpoint: their histories are folded again when claimed.
     var refolding: Set<PartitionIndex> = []
     var itemOffsets: [PartitionIndex: Offset] = [:]
-    /// Users already counted while a partition is folded again: a scan may show a user twice.
-    var refoldedUsers: Set<UserID> = []
     var waiters: [UserID: [Waiter]] = [:]
     /// Reads of users whose partition another instance owns.
     var foreignReads: [UserID: [(UserState?, Int) -> Void]] = [:]
@@ -123,6 +123,7 @@ public final class Coordinator {
     var wantsSnapshot = false
     var isCheckpointing = false
     var gaugedAt: Milliseconds = 0
+    var sweptAt: Milliseconds = 0
     // Polls.
     var peersPolledAt: Milliseconds = 0
     var isPollingPeers = false

@@ -51,6 +51,10 @@ public struct UserWrite: Sendable, Hashable {
 public struct PartitionCommit: Sendable {
     public var partition: PartitionIndex
     public var epoch: Int64
+    /// The incarnation of the store in which the users were read; empty: any. A commit of an earlier one is refused
+    /// as regressed: a store that lost its last writes may have a zombie's epoch again, and that zombie may have read
+    /// what was lost.
+    public var incarnation: String
     /// One more than the commit before.
     public var sequence: Int64
     public var nextOffset: Offset?
@@ -63,12 +67,13 @@ public struct PartitionCommit: Sendable {
     public var recordCount: Int
 
     public init(
-        partition: PartitionIndex, epoch: Int64, sequence: Int64, nextOffset: Offset?,
-        digest: StateDigest, userCount: Int64, userBytes: Int64, writes: [UserWrite],
-        statisticsEdits: [UInt8], recordCount: Int
+        partition: PartitionIndex, epoch: Int64, incarnation: String = "", sequence: Int64,
+        nextOffset: Offset?, digest: StateDigest, userCount: Int64, userBytes: Int64,
+        writes: [UserWrite], statisticsEdits: [UInt8], recordCount: Int
     ) {
         self.partition = partition
         self.epoch = epoch
+        self.incarnation = incarnation
         self.sequence = sequence
         self.nextOffset = nextOffset
         self.digest = digest
@@ -86,7 +91,8 @@ public enum CommitOutcome: Sendable, Hashable {
     /// A newer epoch owns the partition: we are a zombie and must let go of it.
     case fenced(epoch: Int64)
     /// The store is behind what we thought durable (it lost writes in a crash): reload everything from it.
-    case regressed(sequence: Int64)
+    /// Nil: it lives another life than the one the commit was made in, and was not asked.
+    case regressed(sequence: Int64?)
 }
 
 /// One batch's statistics edits of one partition; `sequence` is that of the commit that carried it.

@@ -120,8 +120,10 @@ public struct ItemDecoder: ~Copyable, Sendable {
         let field = Field.categories
         guard !reader.isAbsent(field) else { return [] }
         if reader.kind(field) == MILLRACE_JSON_STRING {
-            return try reader.shortText(field, bytesMax: ItemRecord.titleBytesMax).map { [$0] }
-                ?? []
+            let text = try reader.shortText(field, bytesMax: ItemRecord.titleBytesMax) ?? ""
+            // As in an array: no value holds a line feed.
+            let line = String(decoding: text.utf8.map { $0 == 0x0A ? 0x20 : $0 }, as: UTF8.self)
+            return line.isEmpty ? [] : [line]
         }
         guard reader.kind(field) == MILLRACE_JSON_STRINGS else {
             throw reader.wrongType(field, "an array of strings")

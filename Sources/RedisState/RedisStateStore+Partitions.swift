@@ -47,6 +47,9 @@ extension RedisStateStore {
     ) {
         write(
             Step(
+                onlyIn: (
+                    commit.incarnation, { completion(.success(.regressed(sequence: nil))) }
+                ),
                 encode: { [keys] in commit.encode(keys, into: &$0) },
                 accept: { replies throws(PortError) in
                     completion(.success(try CommitOutcome(replies[0])))

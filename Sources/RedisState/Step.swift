@@ -15,6 +15,8 @@ struct Step: Sendable {
     }
 
     var patience = Patience.waits
+    /// The life of Redis (its run id) that the step was made for, and what happens instead in any other; nil: any.
+    var onlyIn: (incarnation: String, otherwise: @Sendable () -> Void)?
     /// Appends one command or more.
     var encode: @Sendable (inout CommandBuffer) -> Void
     /// Reads the answers (none of them an error) and completes the caller; throws when they are not what they should

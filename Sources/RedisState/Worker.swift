@@ -26,6 +26,8 @@ struct Worker {
     private let counters: StoreCounters
 
     private var connection: RedisConnection?
+    /// The life of Redis at the other end.
+    private var incarnation = ""
     private var queue: [Step] = []
     private var buffer = CommandBuffer()
     private var backoff: Backoff
@@ -103,8 +105,9 @@ struct Worker {
             loadsFunctions: kind == .writes)
         counters.connects.add(1, ordering: .relaxed)
         // Told before anything is asked of the new connection: another life of Redis may have lost writes.
-        let incarnation = try fresh.runID()
-        board.update { $0.incarnation = incarnation }
+        let found = try fresh.runID()
+        incarnation = found
+        board.update { $0.incarnation = found }
         connection = fresh
         return fresh
     }
@@ -115,7 +118,7 @@ struct Worker {
         var commandCounts: [Int] = []
         for step in queue.prefix(Self.pipelineStepsMax) {
             let before = buffer.commandCount
-            step.encode(&buffer)
+            if isOutlived(step) { buffer.command("PING") } else { step.encode(&buffer) }
             commandCounts.append(buffer.commandCount - before)
             if buffer.bytes.count >= Self.pipelineBytesMax { break }
         }
@@ -141,12 +144,21 @@ struct Worker {
         if let waiting { throw waiting }
     }
 
+    private func isOutlived(_ step: Step) -> Bool {
+        guard let wanted = step.onlyIn?.incarnation, !wanted.isEmpty else { return false }
+        return wanted != incarnation
+    }
+
     /// Completes the step, or returns why it has to be sent again.
     private func settle(_ step: Step?, _ replies: [Reply]) -> Fault? {
         if let text = replies.lazy.compactMap({ $0.errorText }).first {
             let fault = Fault.classify(text, at: settings.address.description)
             guard let step, fault.remedy == .giveUp else { return fault }
             step.fail(fault.portError)
+            return nil
+        }
+        if let step, isOutlived(step) {
+            step.onlyIn?.otherwise()
             return nil
         }
         do throws(PortError) {

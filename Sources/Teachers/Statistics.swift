@@ -37,7 +37,8 @@ public struct Statistics: Sendable {
         return number
     }
 
-    /// Applies stored edits, or takes them back; calls `touched` for every item whose popularity changed.
+    /// Applies stored edits, or takes them back; calls `touched` for every item whose popularity changed. Edits of
+    /// others must have passed `StatisticsEdits.check`: those that cannot be read are applied as far as they can.
     public mutating func apply(
         _ bytes: [UInt8], undo: Bool = false, touched: (KeyIndex.Number) -> Void = { _ in }
     ) throws(MalformedBytes) {

@@ -58,7 +58,7 @@ struct DecimalLine {
             magnitude = summed.partialValue
             at += 1
         }
-        guard at + 1 < bytes.count, bytes[at] == Byte.carriageReturn else {
+        guard at < limit, at + 1 < bytes.count, bytes[at] == Byte.carriageReturn else {
             value = nil
             end = .missing
             return

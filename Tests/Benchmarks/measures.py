@@ -57,7 +57,9 @@ def ingest(stage, log, kafka=""):
     before = [s for s in samples if s[1] == 0]
     end = samples[-1]
     client.close()
-    return {"rate": (end[1] - begin[1]) / (end[0] - begin[0]),
+    threads = {name: 1e6 * seconds / log["events"]
+               for name, seconds in stage.daemon_thread_seconds().items()}
+    return {"threads": threads, "rate": (end[1] - begin[1]) / (end[0] - begin[0]),
             "with_first_commit": log["events"] / (end[0] - before[-1][0]) if before else None,
             "cpu_us": 1e6 * (end[2] - (before[-1] if before else begin)[2]) / log["events"]}
 

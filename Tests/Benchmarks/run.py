@@ -123,6 +123,12 @@ def ingest(report, stage, log):
         "Ingest beside its two hops", "/s",
         [("Kafka record to durable commit", rate, True), ("kcat only counts records", bare, False),
          ("redis-benchmark SET -P 64", pipelined, False)]), "Ingest")
+    threads = sorted(middle["threads"].items(), key=lambda thread: -thread[1])
+    report.chart("ingest-threads", charts.bars(
+        "Where the time goes: CPU of the daemon's threads an event", "us",
+        [(name, spent, name == "engine") for name, spent in threads if spent >= .05]),
+        "CPU an event by thread: the engine folds and counts, kafka-source decodes, "
+        "NIO answers the benchmark's polling")
     points = []
     for size in (100, 300, 1_000, 3_000):
         run = measures.middle_ingest(stage, log, 1, kafka=f"batch-records: {size}")

@@ -1,6 +1,7 @@
 """A private Redis, broker and daemon for the benchmarks, and the few clients they need."""
 
 import csv
+import glob
 import json
 import os
 import shutil
@@ -206,6 +207,17 @@ operations: {{path: "{self.path('operations.sock')}"}}
         with open(f"/proc/{self.daemon.pid}/stat") as file:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def daemon_thread_seconds(self):
+        """CPU seconds by the name of the thread; threads of one name are added up."""
+        seconds = {}
+        for task in glob.glob(f"/proc/{self.daemon.pid}/task/*/stat"):
+            with open(task) as file:
+                name, rest = file.read().split("(", 1)[1].rsplit(")", 1)
+            fields = rest.split()
+            spent = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            seconds[name] = seconds.get(name, 0) + spent
+        return seconds
 
     def daemon_rss(self):
         with open(f"/proc/{self.daemon.pid}/status") as file:

@@ -81,7 +81,7 @@ struct ImportTests {
                 + "\n" + #"{"asin":"B2","title":"Ink","categories":[["A","B"]],"price":"$1 - $2"}"#)
         #expect(
             json(items) == [
-                #"{"id":"B1","title":"Pen","brand":"P","categories":["Desk","Pens"],"price":1.50}"#,
+                #"{"id":"B1","title":"Pen","brand":"P","categories":["Desk","Pens"],"price":1.5}"#,
                 #"{"id":"B2","title":"Ink","categories":["A","B"]}"#,
             ])
     }

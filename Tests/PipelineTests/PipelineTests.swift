@@ -10,7 +10,7 @@ import Testing
 @Suite("The pipeline under faults")
 struct SimulationTests {
     static let fixedSeeds: [UInt64] =
-        [289, 1208, 1211, 2193, 3608, 5000, 5242, 5412, 8689] + Array(1...116)
+        [289, 1208, 1211, 2193, 3608, 5000, 5242, 5412, 6373, 8689, 20_581, 20_588] + Array(1...116)
 
     @Test("ends in the state of a plain fold, whatever happens on the way", arguments: fixedSeeds)
     func convergence(seed: UInt64) {

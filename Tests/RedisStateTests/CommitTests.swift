@@ -101,7 +101,7 @@ import Testing
         #expect(await eventually { outcomes.count == 500 })
         #expect(outcomes.all.allSatisfy { $0 == .success(.committed) })
         #expect(try await store.claim().sequence == 500)
-        #expect(store.store.writeDepth == 0)
+        #expect(await eventually { store.store.writeDepth == 0 })
     }
 
     @Test(

@@ -19,7 +19,7 @@ public struct FaultWeights: Sendable {
     public var lostWrites = 0.0
     public var readTrouble = 0.0
     public var redelivery = 0.0
-    public var checkpoint = 0.02
+    public var lostCheckpoint = 0.002
 
     public init() {}
 
@@ -41,6 +41,8 @@ public final class World {
     let configuration: PipelineConfiguration
     public let faults: FaultWeights
     var random: SeededRandom
+    /// Draws of faults that came later: the fixed seeds keep their worlds.
+    var laterRandom: SeededRandom
     public var instances: [SimulatedInstance] = []
     /// Who the group says owns a partition.
     var owner: [PartitionIndex: Int] = [:]
@@ -56,6 +58,7 @@ public final class World {
         configuration: PipelineConfiguration
     ) {
         random = SeededRandom(seed: seed)
+        laterRandom = SeededRandom(seed: ~seed)
         faults = FaultWeights.drawn(&random)
         self.logs = logs
         self.configuration = configuration
@@ -200,7 +203,9 @@ public final class World {
             let page = store.page(of: partition, cursor: cursor)
             instance.post(.reads) { $0.scanned(partition, ticket, .success(page)) }
         case .commit(let commit):
-            let outcome = store.commit(commit)
+            let outcome: CommitOutcome =
+                commit.incarnation == "\(incarnation)"
+                ? store.commit(commit) : .regressed(sequence: nil)
             let (partition, sequence) = (commit.partition, commit.sequence)
             instance.post(.writes) {
                 $0.committed(partition, sequence: sequence, .success(outcome))
@@ -229,6 +234,7 @@ public final class World {
     // MARK: - Faults
 
     private func injectFault() {
+        loseCheckpoint()
         if savedStore == nil || random.chance(0.01) { savedStore = store }
         let name = random.below(instances.count)
         if random.chance(faults.crash) { crash(name) }
@@ -242,6 +248,14 @@ public final class World {
             incarnation += 1
             for instance in instances { tellIncarnation(instance) }
         }
+    }
+
+    /// Somebody deletes the checkpoint, and the histories must be folded again. A world of one instance only: an
+    /// instance folds again what it owns, and has the rest when that is claimed or checkpointed.
+    private func loseCheckpoint() {
+        guard instances.count == 1, laterRandom.chance(faults.lostCheckpoint) else { return }
+        faultCount += 1
+        store.checkpoint = nil
     }
 
     /// `kill -9`: memory and messages are gone; its partitions come back to it after a restart.

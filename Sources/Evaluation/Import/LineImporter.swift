@@ -144,7 +144,7 @@ public struct LineImporter: Sendable {
         let type = fields.text(shape.type).flatMap { $0.isEmpty ? nil : $0 } ?? shape.defaultType
         var json = "{\"user\":\(jsonString(user.text)),\"item\":\(jsonString(item.text)),"
         json += "\"type\":\(jsonString(type)),\"ts\":\(time)"
-        if let value = fields.text(shape.value), case .number? = Self.json(value) {
+        if let value = fields.text(shape.value).flatMap(Self.number) {
             json += ",\"value\":\(value)"
         }
         return .event(time: time, item: item, json: json + "}")
@@ -177,13 +177,19 @@ public struct LineImporter: Sendable {
     /// `$12.99` or `12.99`; nil for ranges and words.
     private static func price(_ text: String) -> String? {
         let digits = text.first == "$" ? String(text.dropFirst()) : text
-        guard case .number(let number)? = json(digits), let value = Double(number), value >= 0
-        else { return nil }
+        guard let number = number(digits), let value = Double(number), value >= 0 else {
+            return nil
+        }
         return number
     }
 
-    private static func json(_ text: String) -> JSONValue? {
-        try? JSONValue(parsing: Array(text.utf8))
+    /// The number that a text holds, as JSON writes it: people also write `.5`, `05` and `+5`.
+    private static func number(_ text: String) -> String? {
+        let words = text.split(whereSeparator: \.isWhitespace)
+        guard let word = words.first, words.count == 1 else { return nil }
+        if let whole = Int64(word) { return String(whole) }
+        guard let value = Double(word), value.isFinite else { return nil }
+        return String(value)
     }
 
     /// The longest beginning of `text` that fits, cut between characters.

@@ -72,7 +72,9 @@ private func loggedTime(_ value: JSONValue) -> Milliseconds? {
     guard case .number(let text) = value else {
         return value.text.flatMap { Double($0) == nil ? Milliseconds.imported($0) : nil }
     }
-    guard let number = Double(text), number >= 0, number < 1e14 else { return nil }
+    guard let number = Double(text), number >= 0,
+        number <= Double(Milliseconds.importedMax)
+    else { return nil }
     return Milliseconds(number)
 }
 

@@ -3,17 +3,19 @@
 public import Interactions
 
 extension Milliseconds {
-    /// Larger numbers are milliseconds: 1e11 seconds is the year 5138, 1e11 milliseconds is 1973.
+    /// From here on numbers are milliseconds: 1e11 seconds is the year 5138, 1e11 milliseconds is 1973.
     private static let secondsMax = 1e11
+    /// The last millisecond of our own logs, in 5138: what is written can be read back.
+    static let importedMax: Milliseconds = 99_999_999_999_999
 
     /// Reads a count of seconds or milliseconds since 1970, or an RFC 3339 time or date; nil for anything else or
     /// before 1970.
     public static func imported(_ text: String) -> Milliseconds? {
-        if let number = Double(text) {
-            guard number >= 0, number < 1e14 else { return nil }
-            return Milliseconds(number > secondsMax ? number : number * 1_000)
+        guard let number = Double(text) else {
+            return rfc3339(Array(text.utf8)).flatMap { $0 <= importedMax ? $0 : nil }
         }
-        return rfc3339(Array(text.utf8))
+        guard number >= 0, number <= Double(importedMax) else { return nil }
+        return Milliseconds(number >= secondsMax ? number : number * 1_000)
     }
 
     private static func rfc3339(_ text: [UInt8]) -> Milliseconds? {

@@ -1,0 +1,78 @@
+// The inter stage: rows of item vectors, each seeing the items before it in its history. The state after an item is
+// what the next item is predicted from.
+
+import Tensors
+import Transformer
+
+/// One pass over several histories, with what the way back needs.
+struct HistoryPass {
+    let layout: ItemModelLayout
+    let frequencies: [Float]
+    var pass: BlockPass?
+    var traces: [BlockTrace]
+    var beforeNorm: [Float] = []
+    var reciprocals: [Float] = []
+    var scratch = BlockScratch()
+
+    init(_ layout: ItemModelLayout) {
+        self.layout = layout
+        frequencies = rotaryInverseFrequencies(
+            base: layout.shape.rotaryBase, headWidth: layout.shape.block.headWidth)
+        traces = Array(repeating: BlockTrace(), count: layout.inter.count)
+    }
+
+    /// States after each item (rows × width), given the items' vectors and the histories' lengths.
+    mutating func run(
+        _ vectors: [Float], lengths: [Int], parameters: [Float], dropout: Float = 0,
+        seed: UInt64 = 0
+    ) -> [Float] {
+        let width = layout.shape.width
+        var positions: [Int32] = []
+        var visible: [VisibleKeys] = []
+        var start = 0
+        for length in lengths {
+            for row in start..<start + length {
+                positions.append(Int32(row - start))
+                visible.append(
+                    .inter(
+                        sequenceStart: start, segmentStart: row, row: row,
+                        withSelf: layout.shape.seesItself))
+            }
+            start += length
+        }
+        precondition(vectors.count == start * width, "a vector for every item of the histories")
+        var pass = BlockPass(
+            positions: positions, inverseFrequencies: frequencies, visible: visible)
+        pass.dropout = dropout
+        pass.seed = seed
+        self.pass = pass
+        var x = vectors
+        for (block, index) in zip(layout.inter, traces.indices) {
+            forward(
+                &x, block: block, parameters: parameters.span, pass: pass, trace: &traces[index])
+        }
+        beforeNorm = x
+        reciprocals = [Float](repeating: 0, count: start)
+        norm(
+            beforeNorm, gain: layout.finalNorm, parameters, into: &x, reciprocals: &reciprocals,
+            rows: start, width: width, epsilon: layout.shape.epsilon)
+        return x
+    }
+
+    /// Gradient of the vectors, given that of the states; adds to the gradients of the parameters.
+    mutating func backward(
+        _ dStates: [Float], parameters: [Float], gradients: inout [Float]
+    ) -> [Float] {
+        guard let pass else { preconditionFailure("nothing was run") }
+        var dx = [Float](repeating: 0, count: dStates.count)
+        backwardNorm(
+            dStates, x: beforeNorm, gain: layout.finalNorm, parameters, reciprocals: reciprocals,
+            dx: &dx, &gradients, rows: pass.rows, width: layout.shape.width)
+        for (block, index) in zip(layout.inter, traces.indices).reversed() {
+            Transformer.backward(
+                &dx, block: block, parameters: parameters.span, pass: pass, trace: traces[index],
+                gradients: &gradients, scratch: &scratch)
+        }
+        return dx
+    }
+}

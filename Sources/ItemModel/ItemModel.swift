@@ -1,0 +1,66 @@
+// A trained model, ready to score: item vectors once, then states of histories against all of them.
+
+import Tensors
+import Transformer
+
+/// Owns the memory of scoring; one per lane that scores.
+public struct ItemScorer {
+    public let parameters: ItemModelParameters
+    private var encoder: ItemEncoder
+    private var history: HistoryPass
+
+    public init(_ parameters: ItemModelParameters) {
+        self.parameters = parameters
+        encoder = ItemEncoder(parameters.layout)
+        history = HistoryPass(parameters.layout)
+    }
+
+    /// Items encoded in one pass; bounds the memory of a big catalogue.
+    private static let itemsMax = 2_048
+
+    /// Vectors of items, by their numbers in the identity table and their tokens; count × width.
+    public mutating func vectors(of items: [(number: Int32, tokens: [Int32])]) -> [Float] {
+        var all: [Float] = []
+        for start in stride(from: 0, to: items.count, by: Self.itemsMax) {
+            let part = items[start..<min(items.count, start + Self.itemsMax)]
+            var vectors = encoder.encode(
+                TokenRuns(part.map(\.tokens)), parameters: parameters.values)
+            parameters.addIdentity(part.map(\.number), to: &vectors)
+            all += vectors
+        }
+        return all
+    }
+
+    /// The state after the last item of each history, histories.count × width, times the head's scale: its product with
+    /// an item's vector is the item's logit. `table` holds vectors by number; no history is empty.
+    public mutating func states(of histories: [[Int32]], table: [Float]) -> [Float] {
+        let width = parameters.layout.shape.width
+        let kept = histories.map { $0.suffix(parameters.layout.shape.historyMax) }
+        let rows = Array(kept.joined())
+        var inputs = [Float](repeating: 0, count: rows.count * width)
+        gather(table, rows, into: &inputs, width: width)
+        let states = history.run(
+            inputs, lengths: kept.map(\.count), parameters: parameters.values)
+        var last: [Float] = []
+        last.reserveCapacity(histories.count * width)
+        var end = 0
+        for sequence in kept {
+            precondition(!sequence.isEmpty, "an empty history has no state")
+            end += sequence.count
+            for column in 0..<width {
+                last.append(states[(end - 1) * width + column] * parameters.scale)
+            }
+        }
+        return last
+    }
+
+    /// Logits of all items of the table for each state; states.count / width × items.
+    public func logits(states: [Float], table: [Float]) -> [Float] {
+        let width = parameters.layout.shape.width
+        let (rows, columns) = (states.count / width, table.count / width)
+        var logits = [Float](repeating: 0, count: rows * columns)
+        products(
+            states, table, scale: 1, into: &logits, rows: rows, columns: columns, width: width)
+        return logits
+    }
+}

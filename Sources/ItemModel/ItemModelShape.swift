@@ -1,0 +1,60 @@
+// The item-aware model of decision D5, sized for a CPU: k intra blocks read one item's text, their mean is the item's
+// vector, and m inter blocks relate the vectors of a history. (Our design, layout L1 with pooled items; the paper's
+// published part is the split into intra- and inter-item attention. See methods 1.4.)
+
+public import Transformer
+
+public struct ItemModelShape: Sendable, Equatable {
+    public var vocabulary: Int
+    public var width = 64
+    public var heads = 2
+    public var feedForward = 160
+    public var intraBlocks = 1
+    public var interBlocks = 1
+    /// Tokens of an item's text that are read, besides the beginning and the end.
+    public var contentTokensMax = 10
+    /// Items of a history that the inter blocks read.
+    public var historyMax = 30
+    /// Events at which an item's own vector counts half (the gate n / (n + gateHalf)).
+    public var gateHalf: Float = 3
+    public var rotaryBase = 10_000.0
+    public var epsilon: Float = 1e-6
+    /// Whether an item sees itself in inter blocks; else it is known there only through the residual.
+    public var seesItself = true
+
+    public init(vocabulary: Int) { self.vocabulary = vocabulary }
+
+    var block: BlockShape {
+        BlockShape(width: width, heads: heads, feedForward: feedForward, epsilon: epsilon)
+    }
+
+    /// n / (n + gateHalf): 0 for an item never seen, so that it is its text alone.
+    public func gate(count: Int) -> Float { Float(count) / (Float(count) + gateHalf) }
+}
+
+/// Where the parameters of a shape lie. Identity vectors are a table of their own, because items come and go.
+public struct ItemModelLayout: Sendable, Equatable {
+    public let shape: ItemModelShape
+    public let parameters: ParameterLayout
+    let embedding: Range<Int>
+    let intra: [BlockLayout]
+    let inter: [BlockLayout]
+    let finalNorm: Range<Int>
+    let itemNorm: Range<Int>
+    /// The scale of the item head's logits.
+    let scale: Range<Int>
+
+    public init(_ shape: ItemModelShape) {
+        self.shape = shape
+        var layout = ParameterLayout()
+        embedding = layout.add("model.embed_tokens.weight", shape.vocabulary, shape.width)
+        intra = (0..<shape.intraBlocks).map { BlockLayout(shape.block, index: $0, in: &layout) }
+        inter = (0..<shape.interBlocks).map {
+            BlockLayout(shape.block, index: shape.intraBlocks + $0, in: &layout)
+        }
+        finalNorm = layout.add("model.norm.weight", shape.width)
+        itemNorm = layout.add("millrace.item_norm.weight", shape.width)
+        scale = layout.add("millrace.item_scale", 1)
+        parameters = layout
+    }
+}

@@ -1,0 +1,38 @@
+// Keys and values of the rows a block has seen, so that new rows attend to them without computing them again.
+
+/// One block's cache for one sequence. Keys are stored turned by their positions, which are absolute: attention reads
+/// differences of positions only, so rows in front can be dropped without touching the rest.
+public struct KeyValueCache: Sendable {
+    public let keyWidth: Int
+    public private(set) var keys: [Float] = []
+    public private(set) var values: [Float] = []
+
+    public init(keyWidth: Int) {
+        precondition(keyWidth > 0, "a width above zero")
+        self.keyWidth = keyWidth
+    }
+
+    public var rows: Int { keys.count / keyWidth }
+    public var bytes: Int { (keys.capacity + values.capacity) * MemoryLayout<Float>.stride }
+
+    /// Appends rows of keys and values, rows × keyWidth each.
+    public mutating func append(keys newKeys: [Float], values newValues: [Float]) {
+        precondition(
+            newKeys.count == newValues.count && newKeys.count.isMultiple(of: keyWidth),
+            "whole rows of keys and values")
+        keys.append(contentsOf: newKeys)
+        values.append(contentsOf: newValues)
+    }
+
+    /// Drops the oldest rows.
+    public mutating func removeFirst(_ count: Int) {
+        keys.removeFirst(count * keyWidth)
+        values.removeFirst(count * keyWidth)
+    }
+
+    /// Drops the newest rows: candidates that were only tried.
+    public mutating func truncate(to count: Int) {
+        keys.removeLast(keys.count - count * keyWidth)
+        values.removeLast(values.count - count * keyWidth)
+    }
+}
