@@ -70,7 +70,7 @@ let package = Package(
         module("Tensors", ["COpenBLAS", "CKernels"]),
         module("Transformer", ["Tensors"]),
         module("ItemModel", ["Tensors", "Transformer"]),
-        module("Teachers", ["Interactions"]),
+        module("Teachers", ["Interactions", "Tensors"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
 

@@ -167,6 +167,7 @@ public enum TeacherRegistry {
         PopularityTeacher.self,
         SequentialRules.self,
         ItemNeighbours.self,
+        EASE.self,
     ]
 
     /// A teacher with default parameters that has learnt nothing; nil for a name nobody has.

@@ -63,3 +63,53 @@ public func solve(
     }
     precondition(info == 0, "arguments of dpotrs")
 }
+
+// MARK: - Single precision
+
+/// `factorise` in single precision: half the memory and twice the speed, about seven digits less the condition.
+public func factorise(_ a: inout MutableSpan<Float>, n: Int) throws(NotPositiveDefinite) {
+    precondition(a.count == n * n, "a square matrix")
+    guard n > 0 else { return }
+    var order = Int32(n)
+    var info: Int32 = 0
+    var lda = Int32(n)
+    unsafe a.withUnsafeMutableBufferPointer { a in
+        unsafe spotrf_("U", &order, a.baseAddress, &lda, &info)
+    }
+    if info > 0 { throw NotPositiveDefinite(order: Int(info)) }
+    precondition(info == 0, "arguments of spotrf")
+}
+
+/// `invert` in single precision.
+public func invert(factor a: inout MutableSpan<Float>, n: Int) throws(NotPositiveDefinite) {
+    precondition(a.count == n * n, "a square matrix")
+    guard n > 0 else { return }
+    var order = Int32(n)
+    var info: Int32 = 0
+    var lda = Int32(n)
+    unsafe a.withUnsafeMutableBufferPointer { a in
+        unsafe spotri_("U", &order, a.baseAddress, &lda, &info)
+    }
+    if info > 0 { throw NotPositiveDefinite(order: Int(info)) }
+    precondition(info == 0, "arguments of spotri")
+}
+
+/// `solve` in single precision.
+public func solve(
+    factor a: Span<Float>, n: Int, rightSides b: inout MutableSpan<Float>, count: Int
+) {
+    precondition(a.count == n * n && b.count == n * count, "shapes of a solve")
+    guard n > 0, count > 0 else { return }
+    var order = Int32(n)
+    var sides = Int32(count)
+    var info: Int32 = 0
+    var lda = Int32(n)
+    var ldb = Int32(n)
+    unsafe a.withUnsafeBufferPointer { a in
+        unsafe b.withUnsafeMutableBufferPointer { b in
+            unsafe spotrs_(
+                "U", &order, &sides, a.baseAddress, &lda, b.baseAddress, &ldb, &info)
+        }
+    }
+    precondition(info == 0, "arguments of spotrs")
+}
