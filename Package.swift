@@ -91,7 +91,8 @@ let package = Package(
         .executableTarget(
             name: "millrace",
             dependencies: [
-                "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Tensors", "ItemModel", "Teachers", "Recommender", "Evaluation", "Ports",
+                "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Tensors",
+                "ItemModel", "Teachers", "Recommender", "Evaluation", "Ports",
                 "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState", "SocketServer",
                 "Telemetry", "OperationsServer", "Settings", "CShims", argumentParser, nioCore,
                 nioPosix,

@@ -65,7 +65,9 @@ public final class ItemTrainer {
     }
 
     /// One pass over the sequences in a fresh order; the mean loss of a target.
-    public func runEpoch(progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) async -> Double {
+    public func runEpoch(progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) async
+        -> Double
+    {
         var order = Array(sequences.indices)
         let random = CounterRandom(seed: training.seed, stream: 0xE0 + UInt64(epoch) << 8)
         for place in order.indices.dropLast() {

@@ -14,7 +14,8 @@ struct Millrace: ParsableCommand {
             ServeCommand.self, DemoCommand.self, ReplayCommand.self, DoctorCommand.self,
             CheckConfigCommand.self, RecommendCommand.self,
             WatchCommand.self,
-            ExplainCommand.self, ImportCommand.self, SimulateCommand.self, EvalCommand.self, TrainCommand.self,
+            ExplainCommand.self, ImportCommand.self, SimulateCommand.self, EvalCommand.self,
+            TrainCommand.self,
             DeadLetterCommand.self, BrokerCommand.self, WithParentCommand.self,
         ])
 }

@@ -9,6 +9,7 @@ struct GraphTests {
     /// Take input, time and seed and return values: nothing of the system, no lock, no clock.
     static let core = [
         "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Tensors", "Transformer",
+        "ItemModel",
         "Teachers",
         "Recommender", "Evaluation",
     ]

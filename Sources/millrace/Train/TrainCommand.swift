@@ -5,6 +5,8 @@ import Evaluation
 import Interactions
 import ItemModel
 import JSONDocuments
+import Lanes
+import Synchronization
 import Tensors
 import Tokenization
 
@@ -87,6 +89,18 @@ struct TrainCommand: ParsableCommand {
         }
         return ranks
     }
+}
+
+/// Runs asynchronous work from a command, which is not.
+func waited(for work: @escaping @Sendable () async throws -> Void) throws {
+    let done = Semaphore()
+    let failure = Mutex<(any Error)?>(nil)
+    Task {
+        do { try await work() } catch { failure.withLock { $0 = error } }
+        done.signal()
+    }
+    done.wait()
+    if let error = failure.withLock({ $0 }) { throw error }
 }
 
 /// Histories as numbers of items.
