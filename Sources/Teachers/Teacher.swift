@@ -168,6 +168,7 @@ public enum TeacherRegistry {
         SequentialRules.self,
         ItemNeighbours.self,
         EASE.self,
+        ImplicitALS.self,
     ]
 
     /// A teacher with default parameters that has learnt nothing; nil for a name nobody has.
