@@ -165,5 +165,8 @@ if Context.environment["MILLRACE_BENCHMARKS"] != nil {
         .executableTarget(
             name: "KernelCounts", dependencies: ["Tensors"],
             path: "Tests/Benchmarks/KernelCounts", swiftSettings: strict),
+        .executableTarget(
+            name: "TeacherCosts", dependencies: ["Teachers", "Interactions", "Tensors"],
+            path: "Tests/Benchmarks/TeacherCosts", swiftSettings: strict),
     ]
 }

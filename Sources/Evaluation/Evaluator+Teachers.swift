@@ -20,7 +20,9 @@ extension Evaluator {
     /// Solves every model anew from all that was learnt until now.
     public func solveTeachers() {
         solvedAt = learnedCount
-        let teachers = judgedTeachers.filter { !$0.isLive }
+        let teachers = judgedTeachers.filter {
+            [.statistics, .histories].contains(type(of: $0).material)
+        }
         guard !teachers.isEmpty else { return }
         let material = TeacherMaterial(
             statistics: engine.statistics, histories: needsHistories ? histories() : Histories(),

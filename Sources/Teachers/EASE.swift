@@ -51,7 +51,11 @@ public struct EASE: Teacher {
         } write: {
             $0.parameters.lambda = $1
         },
-        .init("decay", 0...1) { $0.parameters.decay } write: { $0.parameters.decay = $1 },
+        .init("decay", 0...1) {
+            $0.parameters.decay
+        } write: {
+            $0.parameters.decay = $1
+        },
         .init("sources", 1...4_096) {
             Double($0.parameters.sourcesMax)
         } write: {
@@ -109,7 +113,7 @@ public struct EASE: Teacher {
     public func score(
         _ user: TeacherUser, from statistics: Statistics, into scores: inout SparseScores
     ) {
-        guard version > 0, items.count > 0, items.isBound(to: statistics.items) else { return }
+        guard version > 0, items.isBound(to: statistics.items) else { return }
         var values = [Float](repeating: 0, count: items.count)
         var weight = 1.0
         var isKnown = false

@@ -26,8 +26,16 @@ public struct ItemNeighbours: LiveTeacher {
     public static let name = "item-knn"
     public static let readsCooccurrence = true
     public static let parameters: [TeacherParameter<Self>] = [
-        .init("decay", 0...1) { $0.parameters.decay } write: { $0.parameters.decay = $1 },
-        .init("shrink", 0...1e6) { $0.parameters.shrink } write: { $0.parameters.shrink = $1 },
+        .init("decay", 0...1) {
+            $0.parameters.decay
+        } write: {
+            $0.parameters.decay = $1
+        },
+        .init("shrink", 0...1e6) {
+            $0.parameters.shrink
+        } write: {
+            $0.parameters.shrink = $1
+        },
         .init("sources", 1...4_096) {
             Double($0.parameters.sourcesMax)
         } write: {

@@ -33,9 +33,9 @@ public struct ModelItems: Sendable {
 
     /// A look at both ends, no proof: numbers either fit as a whole or differ from the first on.
     func isBound(to items: KeyIndex) -> Bool {
-        guard numbers.count == count else { return false }
+        guard count > 0, numbers.count == count else { return false }
         return [0, count - 1].allSatisfy { row in
-            guard row >= 0, numbers[row] >= 0 else { return true }
+            guard numbers[row] >= 0 else { return true }
             return Int(numbers[row]) < items.count
                 && items.keys[Int(numbers[row])] == index.keys[row]
         }

@@ -86,7 +86,8 @@ extension Statistics {
             throw MalformedBytes("the checkpoint has another format")
         }
         guard try header.word64() == fingerprint else {
-            throw MalformedBytes("the checkpoint was made with other weights of event types or another reach")
+            throw MalformedBytes(
+                "the checkpoint was made with other weights of event types or another reach")
         }
         let itemCount = try header.count(max: first.count / 8)
         guard try header.count(max: 64) == halfLivesSeconds.count else {

@@ -169,6 +169,7 @@ public enum TeacherRegistry {
         ItemNeighbours.self,
         EASE.self,
         ImplicitALS.self,
+        ExternalTeacher.self,
     ]
 
     /// A teacher with default parameters that has learnt nothing; nil for a name nobody has.

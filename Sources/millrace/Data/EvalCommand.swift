@@ -35,7 +35,8 @@ struct EvalCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "One of \(EvaluatedSource.names.joined(separator: ", ")); may be repeated.",
-            discussion: "count is undecayed. Parameters follow a colon: item-knn:decay=0.5,shrink=5.",
+            discussion:
+                "count is undecayed. Parameters follow a colon: item-knn:decay=0.5,shrink=5.",
             valueName: "name"))
     var teacher: [JudgedTeacher] = [JudgedTeacher(.rules), JudgedTeacher(.popularity)]
     @Option(help: "Items of a history within which two count as together; 0 counts none.")
@@ -188,7 +189,9 @@ struct EvalCommand: ParsableCommand {
                 "\(evaluator.contradictionCount) served lists contradict the full ranking: a defect"
             )
         }
-        if let failure = evaluator.solveFailure { warnings.append("a model has failed: \(failure)") }
+        if let failure = evaluator.solveFailure {
+            warnings.append("a model has failed: \(failure)")
+        }
         if evaluator.outcomes.allSatisfy(\.isEmpty) {
             warnings.append("no event could be scored: is the log long enough?")
         }
