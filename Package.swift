@@ -69,10 +69,19 @@ let package = Package(
         module("Checkpoints", ["JSONDocuments"]),
         module("Tensors", ["COpenBLAS", "CKernels"]),
         module("Transformer", ["Tensors"]),
-        module("ItemModel", ["Tensors", "Transformer"]),
         module("Teachers", ["Interactions", "Tensors"]),
+        module("TokenTrie"),
+        module("ItemModel", ["TokenTrie", "Tensors", "Transformer"]),
+        module("Alignment", ["TokenTrie"]),
         module("Recommender", ["Interactions", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
+
+        module(
+            "ModelFolders",
+            [
+                "Interactions", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
+                "ItemModel",
+            ]),
 
         // The rim: ports, lanes and the parts that touch the world.
         module("Ports", ["Interactions"]),
@@ -91,11 +100,12 @@ let package = Package(
         .executableTarget(
             name: "millrace",
             dependencies: [
-                "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Tensors",
-                "ItemModel", "Teachers", "Recommender", "Evaluation", "Ports",
-                "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState", "SocketServer",
-                "Telemetry", "OperationsServer", "Settings", "CShims", argumentParser, nioCore,
-                nioPosix,
+                "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
+                "TokenTrie", "Tensors", "ItemModel", "ModelFolders", "Teachers", "Recommender",
+                "Evaluation",
+                "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
+                "SocketServer", "Telemetry", "OperationsServer", "Settings", "CShims",
+                argumentParser, nioCore, nioPosix,
             ],
             swiftSettings: strict),
 
@@ -124,6 +134,8 @@ let package = Package(
         tests("TensorsTests", ["Tensors", "ReferenceModel", "TestKit"]),
         tests("TransformerTests", ["Transformer", "Tensors", "TestKit"]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
+        tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
+        tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests("PipelineTests", ["Pipeline", "Simulation", "Teachers", "Recommender", "TestKit"]),
@@ -152,7 +164,7 @@ if Context.environment["MILLRACE_FUZZ"] != nil {
             linkerSettings: [.unsafeFlags(["-sanitize=address"]), .linkedLibrary("stdc++")]))
 }
 
-// `make counts`: what callgrind counts.
+// `make counts`: what callgrind counts; and P8, beside Tests/Benchmarks/trie.py.
 if Context.environment["MILLRACE_BENCHMARKS"] != nil {
     package.targets += [
         .executableTarget(
@@ -168,5 +180,8 @@ if Context.environment["MILLRACE_BENCHMARKS"] != nil {
         .executableTarget(
             name: "TeacherCosts", dependencies: ["Teachers", "Interactions", "Tensors"],
             path: "Tests/Benchmarks/TeacherCosts", swiftSettings: strict),
+        .executableTarget(
+            name: "TrieBenchmark", dependencies: ["Alignment", "TokenTrie"],
+            path: "Tests/Benchmarks/TrieBenchmark", swiftSettings: strict),
     ]
 }

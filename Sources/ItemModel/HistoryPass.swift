@@ -4,6 +4,35 @@
 import Tensors
 import Transformer
 
+/// The rows of a pass: items of histories, and answers that are tried on them.
+struct HistoryRows {
+    private(set) var positions: [Int32] = []
+    private(set) var visible: [VisibleKeys] = []
+    private var starts: [Int] = []
+
+    var count: Int { positions.count }
+
+    init(lengths: [Int], seesItself: Bool) {
+        for length in lengths {
+            let start = count
+            for row in start..<start + length {
+                positions.append(Int32(row - start))
+                visible.append(
+                    .inter(
+                        sequenceStart: start, segmentStart: row, row: row, withSelf: seesItself))
+                starts.append(start)
+            }
+        }
+    }
+
+    /// A row of an answer that follows the item of row `row`: it sees the history up to that item, and neither itself
+    /// nor other answers. Answers come after all histories.
+    mutating func addAnswer(after row: Int) {
+        positions.append(positions[row] + 1)
+        visible.append(VisibleKeys(starts[row]..<row + 1))
+    }
+}
+
 /// One pass over several histories, with what the way back needs.
 struct HistoryPass {
     let layout: ItemModelLayout
@@ -21,28 +50,16 @@ struct HistoryPass {
         traces = Array(repeating: BlockTrace(), count: layout.inter.count)
     }
 
-    /// States after each item (rows × width), given the items' vectors and the histories' lengths.
+    /// States after each row (rows × width), given what enters at each.
     mutating func run(
-        _ vectors: [Float], lengths: [Int], parameters: [Float], dropout: Float = 0,
+        _ vectors: [Float], rows: HistoryRows, parameters: [Float], dropout: Float = 0,
         seed: UInt64 = 0
     ) -> [Float] {
         let width = layout.shape.width
-        var positions: [Int32] = []
-        var visible: [VisibleKeys] = []
-        var start = 0
-        for length in lengths {
-            for row in start..<start + length {
-                positions.append(Int32(row - start))
-                visible.append(
-                    .inter(
-                        sequenceStart: start, segmentStart: row, row: row,
-                        withSelf: layout.shape.seesItself))
-            }
-            start += length
-        }
-        precondition(vectors.count == start * width, "a vector for every item of the histories")
+        let start = rows.count
+        precondition(vectors.count == start * width, "a vector for every row")
         var pass = BlockPass(
-            positions: positions, inverseFrequencies: frequencies, visible: visible)
+            positions: rows.positions, inverseFrequencies: frequencies, visible: rows.visible)
         pass.dropout = dropout
         pass.seed = seed
         self.pass = pass

@@ -40,7 +40,10 @@ public struct ItemScorer {
         var inputs = [Float](repeating: 0, count: rows.count * width)
         gather(table, rows, into: &inputs, width: width)
         let states = history.run(
-            inputs, lengths: kept.map(\.count), parameters: parameters.values)
+            inputs,
+            rows: HistoryRows(
+                lengths: kept.map(\.count), seesItself: parameters.layout.shape.seesItself),
+            parameters: parameters.values)
         var last: [Float] = []
         last.reserveCapacity(histories.count * width)
         var end = 0

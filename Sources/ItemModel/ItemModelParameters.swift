@@ -56,6 +56,15 @@ public struct ItemModelParameters: Sendable, Equatable {
         }
     }
 
+    public init(_ layout: ItemModelLayout, values: [Float], identity: IdentityTable) {
+        precondition(
+            values.count == layout.parameters.count && identity.width == layout.shape.width,
+            "numbers of the layout")
+        self.layout = layout
+        self.values = values
+        self.identity = identity
+    }
+
     var scale: Float { values[layout.scale.lowerBound] }
 
     /// Adds gate · identity of the items to their text vectors (items.count × width).

@@ -57,4 +57,12 @@ public struct ItemModelLayout: Sendable, Equatable {
         scale = layout.add("millrace.item_scale", 1)
         parameters = layout
     }
+
+    /// Whether parameters at this place can change an item's text vector.
+    public func concernsText(_ range: Range<Int>) -> Bool {
+        let first = intra.first?.attentionNorm.lowerBound ?? 0
+        let last = intra.last?.down.upperBound ?? 0
+        return range == embedding || range == itemNorm
+            || range.lowerBound >= first && range.upperBound <= last
+    }
 }

@@ -14,6 +14,10 @@ public struct ItemTraining: Sendable {
     public var warmUpSteps = 100
     public var dropout: Float = 0.25
     public var identityDropout: Float = 0.2
+    /// Of the answers' loss beside the items'; 0 trains no token head.
+    public var answerWeight: Float = 0.3
+    /// Share of the targets whose answers are taught in an epoch.
+    public var answerShare: Float = 0.5
     public var clip = 1.0
     public var shards = 2
     public var optimiser = AdamWSettings(beta1: 0.9, beta2: 0.98)
@@ -28,6 +32,7 @@ public final class ItemTrainer {
     /// Tokens of every item.
     private let items: [[Int32]]
     private let sequences: [[Int32]]
+    private let answers: AnswerTable?
     private let shards: [TrainingShard]
     private var steps: AdamWSteps
     private var m: [Float]
@@ -36,19 +41,21 @@ public final class ItemTrainer {
     private var identityV: [Float]
     private var identityDone: [Int]
     private let stepsTotal: Int
-    private var epoch = 0
+    public private(set) var epoch = 0
 
     /// `sequences` are histories as numbers of items, oldest first; each has two items at least.
     public init(
         _ parameters: ItemModelParameters, items: [[Int32]], sequences: [[Int32]],
-        training: ItemTraining
+        answers: AnswerTable? = nil, training: ItemTraining
     ) {
+        let answers = training.answerWeight > 0 ? answers : nil
+        self.answers = answers
         self.training = training
         self.parameters = parameters
         self.items = items
         self.sequences = sequences
         let layout = parameters.layout
-        shards = (0..<training.shards).map { _ in TrainingShard(layout) }
+        shards = (0..<training.shards).map { _ in TrainingShard(layout, answers: answers) }
         steps = AdamWSteps(training.optimiser)
         m = [Float](repeating: 0, count: parameters.values.count)
         v = m
@@ -64,10 +71,17 @@ public final class ItemTrainer {
         stepsTotal = batches * training.epochsMax
     }
 
-    /// One pass over the sequences in a fresh order; the mean loss of a target.
-    public func runEpoch(progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) async
-        -> Double
-    {
+    /// Mean losses of a target.
+    public struct Loss: Sendable, Equatable {
+        public var item = 0.0
+        /// Of its whole answer: minus the log of the path's probability.
+        public var answer = 0.0
+    }
+
+    /// One pass over the sequences in a fresh order.
+    public func runEpoch(
+        progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    ) async -> Loss {
         var order = Array(sequences.indices)
         let random = CounterRandom(seed: training.seed, stream: 0xE0 + UInt64(epoch) << 8)
         for place in order.indices.dropLast() {
@@ -75,74 +89,184 @@ public final class ItemTrainer {
             order.swapAt(place, other)
         }
         epoch += 1
-        var loss = 0.0
-        var targets = 0
+        var total = StepLoss()
         for start in stride(from: 0, to: order.count, by: training.batchSequences) {
             let end = min(order.count, start + training.batchSequences)
-            let outcome = await step(order[start..<end].map { sequences[$0] })
-            loss += outcome.loss
-            targets += outcome.targets
+            total.add(await step(order[start..<end].map { sequences[$0] }))
             progress(end, order.count)
         }
         catchUpIdentity()
-        return loss / Double(max(1, targets))
+        return Loss(
+            item: total.item / Double(max(1, total.targets)),
+            answer: total.answer / Double(max(1, total.answered)))
+    }
+
+    /// Sums over a step's targets.
+    private struct StepLoss {
+        var item = 0.0
+        var answer = 0.0
+        var targets = 0
+        var answered = 0
+
+        mutating func add(_ other: StepLoss) {
+            item += other.item
+            answer += other.answer
+            targets += other.targets
+            answered += other.answered
+        }
+    }
+
+    // MARK: - Interruptions
+
+    /// All that a training which goes on later needs, beside what it was made with.
+    public struct Progress: Sendable, Equatable {
+        public var epoch: Int
+        public var step: Int
+        public var values: [Float]
+        public var identity: [Float]
+        public var m: [Float]
+        public var v: [Float]
+        public var identityM: [Float]
+        public var identityV: [Float]
+
+        public init(
+            epoch: Int, step: Int, values: [Float], identity: [Float], m: [Float], v: [Float],
+            identityM: [Float], identityV: [Float]
+        ) {
+            self.epoch = epoch
+            self.step = step
+            self.values = values
+            self.identity = identity
+            self.m = m
+            self.v = v
+            self.identityM = identityM
+            self.identityV = identityV
+        }
+    }
+
+    /// Between epochs.
+    public var progress: Progress {
+        Progress(
+            epoch: epoch, step: steps.count, values: parameters.values,
+            identity: parameters.identity.vectors, m: m, v: v, identityM: identityM,
+            identityV: identityV)
+    }
+
+    /// Goes on where a trainer made with the same arguments was; false when the numbers are not of these arguments.
+    public func resume(_ progress: Progress) -> Bool {
+        guard epoch == 0, progress.epoch <= training.epochsMax, progress.step <= stepsTotal,
+            progress.step == stepsPerEpoch * progress.epoch,
+            progress.values.count == parameters.values.count,
+            progress.m.count == m.count, progress.v.count == v.count,
+            progress.identity.count == parameters.identity.vectors.count,
+            progress.identityM.count == identityM.count,
+            progress.identityV.count == identityV.count
+        else { return false }
+        parameters.values = progress.values
+        parameters.identity.vectors = progress.identity
+        (m, v) = (progress.m, progress.v)
+        (identityM, identityV) = (progress.identityM, progress.identityV)
+        for _ in 0..<progress.step { beginStep() }
+        identityDone = [Int](repeating: progress.step, count: items.count)
+        epoch = progress.epoch
+        return true
+    }
+
+    private var stepsPerEpoch: Int { stepsTotal / max(1, training.epochsMax) }
+
+    private func beginStep() {
+        steps.begin(
+            learningRate: warmUpCosine(
+                step: steps.count + 1, warmUp: min(training.warmUpSteps, stepsTotal / 4),
+                total: stepsTotal, peak: training.learningRate))
     }
 
     // MARK: - One step
 
     /// The distinct items of a step, and examples that name them by their places.
-    struct Batch {
+    private struct Batch {
         var items: [Int32] = []
+        /// Where each item's token states begin.
+        var stateRows: [Int32] = []
+        var stateCount: Int32 = 0
         var examples: [TrainingShard.Examples]
         var targetCount = 0
+        var answeredCount = 0
+        var places: [Int32: Int32] = [:]
+
+        mutating func place(_ item: Int32, tokens: [[Int32]]) -> Int32 {
+            if let known = places[item] { return known }
+            let new = Int32(items.count)
+            places[item] = new
+            items.append(item)
+            stateRows.append(stateCount)
+            stateCount += Int32(tokens[Int(item)].count)
+            return new
+        }
     }
 
-    private func step(_ sequences: [[Int32]]) async -> (loss: Double, targets: Int) {
-        steps.begin(
-            learningRate: warmUpCosine(
-                step: steps.count + 1, warmUp: min(training.warmUpSteps, stepsTotal / 4),
-                total: stepsTotal, peak: training.learningRate))
+    private func step(_ sequences: [[Int32]]) async -> StepLoss {
+        beginStep()
         let number = steps.count
         let batch = makeBatch(sequences, number)
         let gates = gates(of: batch.items, number)
         for (item, gate) in zip(batch.items, gates) where gate > 0 { catchUp(Int(item)) }
         let values = parameters.values
         let parts = split(batch.items.count)
-        var table = await encode(batch.items, parts, values)
-        addIdentity(batch.items, gates, to: &table)
-        let lessons = await learn(batch, table, values, number)
-        var dTable = lessons[0].dVectors
-        for lesson in lessons.dropFirst() { accumulate(lesson.dVectors, into: &dTable) }
-        var gradients = await finish(dTable, parts, values)
-        update(batch.items, gates, &gradients, dTable)
-        return (
-            lessons.reduce(0) { $0 + $1.loss } * Double(batch.targetCount), batch.targetCount
-        )
+        var encoding = await encode(batch.items, parts, values)
+        addIdentity(batch.items, gates, to: &encoding.vectors)
+        let lessons = await learn(batch, encoding, values, number)
+        var sum = lessons[0]
+        for lesson in lessons.dropFirst() {
+            accumulate(lesson.dVectors, into: &sum.dVectors)
+            accumulate(lesson.dStates, into: &sum.dStates)
+            sum.itemLoss += lesson.itemLoss
+            sum.answerLoss += lesson.answerLoss
+        }
+        var gradients = await finish(sum, batch, parts, values)
+        update(batch.items, gates, &gradients, sum.dVectors)
+        let scale = training.answerWeight > 0 ? Double(training.answerWeight) : 1
+        return StepLoss(
+            item: sum.itemLoss * Double(batch.targetCount),
+            answer: sum.answerLoss * Double(batch.answeredCount) / scale,
+            targets: batch.targetCount, answered: batch.answeredCount)
     }
 
     private func makeBatch(_ sequences: [[Int32]], _ number: Int) -> Batch {
         var batch = Batch(examples: Array(repeating: .init(), count: shards.count))
-        var places: [Int32: Int32] = [:]
-        func place(_ item: Int32) -> Int32 {
-            if let known = places[item] { return known }
-            let new = Int32(batch.items.count)
-            places[item] = new
-            batch.items.append(item)
-            return new
-        }
+        let picks = CounterRandom(seed: training.seed, stream: UInt64(number) << 8 | 3)
         for (index, sequence) in sequences.enumerated() {
             let shard = index * shards.count / sequences.count
-            let kept = sequence.suffix(parameters.layout.shape.historyMax + 1)
-            for item in kept.dropLast() { batch.examples[shard].inputs.append(place(item)) }
-            for item in kept.dropFirst() { batch.examples[shard].targets.append(place(item)) }
+            let kept = Array(sequence.suffix(parameters.layout.shape.historyMax + 1))
+            for (item, target) in zip(kept, kept.dropFirst()) {
+                let row = Int32(batch.examples[shard].inputs.count)
+                let input = batch.place(item, tokens: items)
+                let place = batch.place(target, tokens: items)
+                batch.examples[shard].inputs.append(input)
+                batch.examples[shard].targets.append(place)
+                let picked = picks.uniform(batch.targetCount) < training.answerShare
+                batch.targetCount += 1
+                guard picked, let choices = answers?.choices[Int(target)], !choices.isEmpty else {
+                    continue
+                }
+                batch.answeredCount += 1
+                for choice in choices {
+                    batch.examples[shard].answers.append(
+                        TrainingShard.Answer(
+                            state: batch.stateRows[Int(place)] + choice.depth, row: row,
+                            node: choice.node, place: choice.place))
+                }
+            }
             batch.examples[shard].lengths.append(kept.count - 1)
-            batch.targetCount += kept.count - 1
+        }
+        for shard in batch.examples.indices {
+            batch.examples[shard].answers.sort { ($0.node, $0.row) < ($1.node, $1.row) }
         }
         let random = CounterRandom(seed: training.seed, stream: UInt64(number) << 8 | 1)
         let wanted = min(items.count, batch.items.count + training.negatives)
         var draw = 0
         while batch.items.count < wanted {
-            _ = place(Int32(random.bits(draw) % UInt64(items.count)))
+            _ = batch.place(Int32(random.bits(draw) % UInt64(items.count)), tokens: items)
             draw += 1
         }
         return batch
@@ -164,18 +288,29 @@ public final class ItemTrainer {
         }
     }
 
-    private func encode(_ wanted: [Int32], _ parts: [Range<Int>], _ values: [Float]) async
-        -> [Float]
-    {
+    private func encode(
+        _ wanted: [Int32], _ parts: [Range<Int>], _ values: [Float]
+    ) async -> TrainingShard.Encoding {
         let runs = parts.map { part in TokenRuns(wanted[part].map { items[Int($0)] }) }
-        return await withTaskGroup { group in
+        let encodings = await onShards { index, shard in
+            await shard.encode(runs[index], parameters: values)
+        }
+        return TrainingShard.Encoding(
+            vectors: Array(encodings.map(\.vectors).joined()),
+            states: Array(encodings.map(\.states).joined()))
+    }
+
+    /// Runs `work` on all shards at once; results in their order.
+    private func onShards<Result: Sendable>(
+        _ work: @escaping @Sendable (Int, TrainingShard) async -> Result
+    ) async -> [Result] {
+        await withTaskGroup { group in
             for (index, shard) in shards.enumerated() {
-                let run = runs[index]
-                group.addTask { (index, await shard.encode(run, parameters: values)) }
+                group.addTask { (index, await work(index, shard)) }
             }
-            var results = [[Float]](repeating: [], count: shards.count)
-            for await (index, vectors) in group { results[index] = vectors }
-            return Array(results.joined())
+            var results: [(Int, Result)] = []
+            for await result in group { results.append(result) }
+            return results.sorted { $0.0 < $1.0 }.map(\.1)
         }
     }
 
@@ -191,43 +326,44 @@ public final class ItemTrainer {
     }
 
     private func learn(
-        _ batch: Batch, _ table: [Float], _ values: [Float], _ number: Int
+        _ batch: Batch, _ encoding: TrainingShard.Encoding, _ values: [Float], _ number: Int
     ) async -> [TrainingShard.Lesson] {
+        let examples = batch.examples
         let training = training
-        let weight = 1 / Float(max(1, batch.targetCount))
-        return await withTaskGroup { group in
-            for (index, shard) in shards.enumerated() {
-                let examples = batch.examples[index]
-                let seed = training.seed &+ UInt64(number &* shards.count &+ index) << 20
-                group.addTask {
-                    let lesson = await shard.learn(
-                        examples, table: table, parameters: values, weight: weight,
-                        dropout: training.dropout, seed: seed)
-                    return (index, lesson)
-                }
-            }
-            var lessons: [Int: TrainingShard.Lesson] = [:]
-            for await (index, lesson) in group { lessons[index] = lesson }
-            return shards.indices.compactMap { lessons[$0] }
+        let settings = TrainingShard.Settings(
+            itemWeight: 1 / Float(max(1, batch.targetCount)),
+            answerWeight: training.answerWeight / Float(max(1, batch.answeredCount)),
+            dropout: training.dropout, seed: training.seed)
+        return await onShards { index, shard in
+            var settings = settings
+            settings.seed &+= UInt64(number &* examples.count &+ index) << 20
+            return await shard.learn(
+                examples[index], from: encoding, parameters: values, settings: settings)
         }
     }
 
-    private func finish(_ dTable: [Float], _ parts: [Range<Int>], _ values: [Float]) async
-        -> [Float]
-    {
+    private func finish(
+        _ lesson: TrainingShard.Lesson, _ batch: Batch, _ parts: [Range<Int>], _ values: [Float]
+    ) async -> [Float] {
         let width = parameters.layout.shape.width
-        return await withTaskGroup { group in
-            for (index, shard) in shards.enumerated() {
-                let part = Array(
-                    dTable[parts[index].lowerBound * width..<parts[index].upperBound * width])
-                group.addTask { (index, await shard.finish(part, parameters: values)) }
-            }
-            var results = [[Float]](repeating: [], count: shards.count)
-            for await (index, gradients) in group { results[index] = gradients }
-            var sum = results[0]
-            for other in results.dropFirst() { accumulate(other, into: &sum) }
-            return sum
+        func piece(_ all: [Float], _ from: Int, _ to: Int) -> [Float] {
+            all.isEmpty ? [] : Array(all[from * width..<to * width])
         }
+        let pieces = parts.map { part in
+            let states = [part.lowerBound, part.upperBound].map {
+                Int($0 < batch.items.count ? batch.stateRows[$0] : batch.stateCount)
+            }
+            return (
+                piece(lesson.dVectors, part.lowerBound, part.upperBound),
+                piece(lesson.dStates, states[0], states[1])
+            )
+        }
+        let gradients = await onShards { index, shard in
+            await shard.finish(pieces[index].0, pieces[index].1, parameters: values)
+        }
+        var sum = gradients[0]
+        for other in gradients.dropFirst() { accumulate(other, into: &sum) }
+        return sum
     }
 
     // MARK: - The optimiser

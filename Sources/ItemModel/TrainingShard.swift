@@ -1,71 +1,165 @@
 // One half of a training step's work, on a core of its own. An actor owns the memory; what crosses are values.
 
 import Tensors
+import TokenTrie
 import Transformer
 
 actor TrainingShard {
+    /// An answer's choice: the state of the target's text so far, tried on the history before the target.
+    struct Answer: Sendable {
+        /// Row in the step's table of token states.
+        var state: Int32
+        /// Row of the history's last item.
+        var row: Int32
+        /// Number of the branching prefix, and which of its tokens is right.
+        var node: Int32
+        var place: Int32
+    }
+
     /// Histories with the target after each item, as places in the step's table of item vectors.
     struct Examples: Sendable {
         var inputs: [Int32] = []
         var targets: [Int32] = []
         var lengths: [Int] = []
+        /// By node.
+        var answers: [Answer] = []
+    }
+
+    /// What texts become: vectors of items, and states of all their tokens.
+    struct Encoding: Sendable {
+        var vectors: [Float]
+        var states: [Float]
+    }
+
+    /// What a step is taught with.
+    struct Settings: Sendable {
+        /// Of each target's item loss, and of each target's answer.
+        var itemWeight: Float
+        var answerWeight: Float
+        var dropout: Float
+        var seed: UInt64
     }
 
     struct Lesson: Sendable {
-        /// Sum over targets of -log p, times the weight of each.
-        var loss: Double
-        /// Of the table of item vectors.
-        var dVectors: [Float]
+        /// Sums over targets of -log p, times the weights.
+        var itemLoss = 0.0
+        var answerLoss = 0.0
+        /// Of the tables of item vectors and of token states.
+        var dVectors: [Float] = []
+        var dStates: [Float] = []
     }
 
     private let layout: ItemModelLayout
+    private let table: AnswerTable?
     private var encoder: ItemEncoder
     private var history: HistoryPass
     private var gradients: [Float]
 
-    init(_ layout: ItemModelLayout) {
+    init(_ layout: ItemModelLayout, answers table: AnswerTable?) {
         self.layout = layout
+        self.table = table
         encoder = ItemEncoder(layout)
         history = HistoryPass(layout)
         gradients = []
     }
 
-    func encode(_ runs: TokenRuns, parameters: [Float]) -> [Float] {
+    func encode(_ runs: TokenRuns, parameters: [Float]) -> Encoding {
         gradients = [Float](repeating: 0, count: layout.parameters.count)
-        return encoder.encode(runs, parameters: parameters)
+        let vectors = encoder.encode(runs, parameters: parameters)
+        return Encoding(vectors: vectors, states: table == nil ? [] : encoder.states)
     }
 
-    /// The item head's loss over all positions, against all vectors of the table.
+    /// Both heads' losses: all positions against all vectors of the table, and the answers' choices.
     func learn(
-        _ examples: Examples, table: [Float], parameters: [Float], weight: Float, dropout: Float,
-        seed: UInt64
+        _ examples: Examples, from encoding: Encoding, parameters: [Float], settings: Settings
     ) -> Lesson {
         let width = layout.shape.width
-        let rows = examples.inputs.count
-        let columns = table.count / width
-        var dTable = [Float](repeating: 0, count: table.count)
-        guard rows > 0 else { return Lesson(loss: 0, dVectors: dTable) }
-        var inputs = [Float](repeating: 0, count: rows * width)
-        gather(table, examples.inputs, into: &inputs, width: width)
+        var lesson = Lesson()
+        lesson.dVectors = [Float](repeating: 0, count: encoding.vectors.count)
+        lesson.dStates = [Float](repeating: 0, count: encoding.states.count)
+        let items = examples.inputs.count
+        guard items > 0 else { return lesson }
+        var rows = HistoryRows(
+            lengths: examples.lengths, seesItself: layout.shape.seesItself)
+        for answer in examples.answers { rows.addAnswer(after: Int(answer.row)) }
+        var inputs = [Float](repeating: 0, count: items * width)
+        gather(encoding.vectors, examples.inputs, into: &inputs, width: width)
+        var answerInputs = [Float](repeating: 0, count: examples.answers.count * width)
+        let answerRows = examples.answers.map(\.state)
+        gather(encoding.states, answerRows, into: &answerInputs, width: width)
         let states = history.run(
-            inputs, lengths: examples.lengths, parameters: parameters, dropout: dropout,
-            seed: seed)
-        var dStates = [Float](repeating: 0, count: states.count)
-        let loss = head(
-            states, table, examples.targets, parameters, weight: weight, dStates: &dStates,
-            dTable: &dTable, rows: rows, columns: columns)
-        let dInputs = history.backward(dStates, parameters: parameters, gradients: &gradients)
-        scatterAdd(dInputs, examples.inputs, into: &dTable, width: width)
-        return Lesson(loss: loss, dVectors: dTable)
+            inputs + answerInputs, rows: rows, parameters: parameters, dropout: settings.dropout,
+            seed: settings.seed)
+        var dStates = Array(states[..<(items * width)])
+        for index in dStates.indices { dStates[index] = 0 }
+        lesson.itemLoss = itemHead(
+            Array(states[..<(items * width)]), encoding.vectors, examples.targets, parameters,
+            weight: settings.itemWeight, dStates: &dStates, dTable: &lesson.dVectors)
+        var dAnswers = [Float](repeating: 0, count: answerInputs.count)
+        lesson.answerLoss = answerHead(
+            states[(items * width)...], examples.answers, parameters,
+            weight: settings.answerWeight, dStates: &dAnswers)
+        let dInputs = history.backward(
+            dStates + dAnswers, parameters: parameters, gradients: &gradients)
+        scatterAdd(
+            Array(dInputs[..<(items * width)]), examples.inputs, into: &lesson.dVectors,
+            width: width)
+        scatterAdd(
+            Array(dInputs[(items * width)...]), answerRows, into: &lesson.dStates, width: width)
+        return lesson
     }
 
-    private func head(
-        _ states: [Float], _ table: [Float], _ targets: [Int32], _ parameters: [Float],
-        weight: Float, dStates: inout [Float], dTable: inout [Float], rows: Int, columns: Int
+    private func itemHead(
+        _ states: [Float], _ vectors: [Float], _ targets: [Int32], _ parameters: [Float],
+        weight: Float, dStates: inout [Float], dTable: inout [Float]
     ) -> Double {
+        let (loss, slope) = sampled(
+            states, vectors, targets, scale: parameters[layout.scale.lowerBound], weight: weight,
+            dStates: &dStates, dCandidates: &dTable)
+        gradients[layout.scale.lowerBound] += Float(slope)
+        return loss
+    }
+
+    /// Softmax over the children of each answer's prefix, before which other tokens are not even looked at (MSL,
+    /// methods 2.7). Answers of one prefix are one product.
+    private func answerHead(
+        _ states: ArraySlice<Float>, _ answers: [Answer], _ parameters: [Float], weight: Float,
+        dStates: inout [Float]
+    ) -> Double {
+        guard let table, !answers.isEmpty else { return 0 }
+        let width = layout.shape.width
+        var loss = 0.0
+        var start = 0
+        while start < answers.count {
+            let node = answers[start].node
+            let end = answers[start...].firstIndex { $0.node != node } ?? answers.count
+            let tokens = Array(table.legal.tokens[table.legal.row(Int(node))])
+            var vectors = [Float](repeating: 0, count: tokens.count * width)
+            gather(parameters, layout.embedding, tokens, into: &vectors, width: width)
+            let first = states.startIndex + start * width
+            var dRows = [Float](repeating: 0, count: (end - start) * width)
+            var dVectors = [Float](repeating: 0, count: vectors.count)
+            loss +=
+                sampled(
+                    Array(states[first..<first + dRows.count]), vectors,
+                    answers[start..<end].map(\.place), scale: 1, weight: weight, dStates: &dRows,
+                    dCandidates: &dVectors
+                ).loss
+            for (index, value) in dRows.enumerated() { dStates[start * width + index] = value }
+            scatterAdd(dVectors, tokens, &gradients, layout.embedding, width: width)
+            start = end
+        }
+        return loss
+    }
+
+    private func sampled(
+        _ states: [Float], _ candidates: [Float], _ classes: [Int32], scale: Float, weight: Float,
+        dStates: inout [Float], dCandidates: inout [Float]
+    ) -> (loss: Double, slope: Double) {
+        let rows = classes.count
+        let columns = candidates.count / layout.shape.width
         let shape = SampledSoftmaxShape(
-            rows: rows, candidates: columns, width: layout.shape.width,
-            scale: parameters[layout.scale.lowerBound])
+            rows: rows, candidates: columns, width: layout.shape.width, scale: scale)
         var logits = [Float](repeating: 0, count: rows * columns)
         var dLogits = logits
         var logSums = [Float](repeating: 0, count: rows)
@@ -73,23 +167,23 @@ actor TrainingShard {
         var logitsOut = logits.mutableSpan
         var sumsOut = logSums.mutableSpan
         let loss = sampledSoftmax(
-            states: states.span, candidates: table.span, classes: targets.span,
+            states: states.span, candidates: candidates.span, classes: classes.span,
             weights: weights.span, logits: &logitsOut, logSums: &sumsOut, shape: shape)
         var dLogitsOut = dLogits.mutableSpan
         var dStatesOut = dStates.mutableSpan
-        var dTableOut = dTable.mutableSpan
+        var dCandidatesOut = dCandidates.mutableSpan
         let slope = sampledSoftmaxBackward(
-            states: states.span, candidates: table.span, classes: targets.span,
+            states: states.span, candidates: candidates.span, classes: classes.span,
             weights: weights.span, logits: logits.span, logSums: logSums.span,
-            dLogits: &dLogitsOut, dStates: &dStatesOut, dCandidates: &dTableOut, shape: shape)
-        gradients[layout.scale.lowerBound] += Float(slope)
-        return loss
+            dLogits: &dLogitsOut, dStates: &dStatesOut, dCandidates: &dCandidatesOut, shape: shape)
+        return (loss, slope)
     }
 
     /// The way back through the texts this shard encoded; returns all its gradients of the step.
-    func finish(_ dVectors: [Float], parameters: [Float]) -> [Float] {
+    func finish(_ dVectors: [Float], _ dStates: [Float], parameters: [Float]) -> [Float] {
         encoder.backward(
-            dVectors, dStates: nil, parameters: parameters, gradients: &gradients)
+            dVectors, dStates: dStates.isEmpty ? nil : dStates, parameters: parameters,
+            gradients: &gradients)
         return gradients
     }
 }

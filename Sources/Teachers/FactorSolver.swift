@@ -49,13 +49,28 @@ struct FactorSide {
     }
 
     /// Solves every row exactly; `fixed` are the factors of the other side.
+    ///
+    /// With base = L L^T, z = L^-1 y and x = L^-T v, a row's system is (I + sum of (c - 1) z z^T) v = sum of c z: the
+    /// part that all rows share is done once for all, before and after.
     func solve(
         _ factors: inout [Float], given fixed: [Float], _ parameters: ALSParameters,
         progress: (Double) -> Bool
     ) throws(SolveFailure) {
         let d = parameters.factorCount
-        let base = FactorSolver.base(
+        var root = FactorSolver.base(
             fixed, factorCount: d, regularisation: parameters.regularisation)
+        do {
+            var span = root.mutableSpan
+            try factorise(&span, n: d)
+        } catch {
+            throw .unsolvable("ALS: \(error)")
+        }
+        let fixedCount = fixed.count / d
+        var fixed = fixed
+        var fixedSpan = fixed.mutableSpan
+        solveTriangle(factor: root.span, n: d, rightSides: &fixedSpan, count: fixedCount)
+        var identity = [Float](repeating: 0, count: d * d)
+        for index in 0..<d { identity[index * d + index] = 1 }
         var solver = FactorSolver(factorCount: d)
         for row in 0..<count {
             if row % 1_024 == 0, !progress(Double(row) / Double(max(count, 1))) {
@@ -64,18 +79,22 @@ struct FactorSide {
             let met = starts[row]..<starts[row + 1]
             guard
                 let solution = solver.row(
-                    from: fixed.span, base: base, rows: others[met],
+                    from: fixed.span, base: identity, isIdentity: true, rows: others[met],
                     confidences: confidences[met])
             else {
                 throw .unsolvable("ALS: a row is singular; a larger regularisation mends it")
             }
             for index in 0..<d { factors[row * d + index] = solution[index] }
         }
+        var span = factors.mutableSpan
+        solveTriangle(factor: root.span, .transposed, n: d, rightSides: &span, count: count)
     }
 }
 
 /// Scratch memory of one row's system.
 struct FactorSolver {
+    /// Below it, the reciprocal in `shortRow` would lose digits.
+    private static let confidenceMin: Float = 1e-3
     /// Rows gathered for one product.
     private static let blockRows = 256
 
@@ -92,10 +111,15 @@ struct FactorSolver {
 
     /// The factors of a row that met these rows of `fixed`; nil when the system is singular in single precision.
     mutating func row(
-        from fixed: Span<Float>, base: [Float], rows: ArraySlice<Int32>,
+        from fixed: Span<Float>, base: [Float], isIdentity: Bool = false, rows: ArraySlice<Int32>,
         confidences: ArraySlice<Float>
     ) -> [Float]? {
         let d = factorCount
+        if isIdentity, rows.count <= d / 2,
+            confidences.allSatisfy({ $0 > Self.confidenceMin })
+        {
+            return shortRow(from: fixed, rows: rows, confidences: confidences)
+        }
         // Held here while it is written: spans of two members at once would be two accesses to all of self.
         var matrix = self.matrix
         self.matrix = []
@@ -122,6 +146,51 @@ struct FactorSolver {
         return right.allSatisfy(\.isFinite) ? right : nil
     }
 
+    /// The same for a row that met few, by a system of their number instead of the factors': v = sum of w z with
+    /// (K + D^-1) w = D^-1 c, where K are the products of the z and D the extra confidences.
+    private mutating func shortRow(
+        from fixed: Span<Float>, rows: ArraySlice<Int32>, confidences: ArraySlice<Float>
+    ) -> [Float]? {
+        let d = factorCount
+        let k = rows.count
+        var result = [Float](repeating: 0, count: d)
+        guard k > 0 else { return result }
+        var gathered = self.gathered
+        var matrix = self.matrix
+        self.gathered = []
+        self.matrix = []
+        defer {
+            self.gathered = gathered
+            self.matrix = matrix
+        }
+        Self.resize(&gathered, to: k * d)
+        Self.resize(&matrix, to: k * k)
+        var columns = gathered.mutableSpan
+        var right = [Float](repeating: 0, count: k)
+        for (place, row) in rows.enumerated() {
+            let source = fixed.extracting((Int(row) * d)..<((Int(row) + 1) * d))
+            for index in 0..<d { columns[index * k + place] = source[index] }
+        }
+        var system = matrix.mutableSpan
+        gram(gathered.span, into: &system, n: k, k: d)
+        for (place, extra) in confidences.enumerated() {
+            system[place * k + place] += 1 / extra
+            right[place] = (1 + extra) / extra
+        }
+        do { try factorise(&system, n: k) } catch { return nil }
+        var side = right.mutableSpan
+        solve(factor: matrix.span, n: k, rightSides: &side, count: 1)
+        var sum = result.mutableSpan
+        multiply(gathered.span, vector: right.span, into: &sum, m: d, n: k)
+        return result.allSatisfy(\.isFinite) ? result : nil
+    }
+
+    private static func resize(_ values: inout [Float], to count: Int) {
+        guard values.count != count else { return }
+        values.removeAll(keepingCapacity: true)
+        values.append(contentsOf: repeatElement(0, count: count))
+    }
+
     /// Rows times the root of their extra confidence, so that their Gram matrix is the sum of (c - 1) y y^T; and the sum
     /// of c y.
     private mutating func gather(
@@ -129,11 +198,7 @@ struct FactorSolver {
         right: inout [Float]
     ) {
         let d = factorCount
-        let count = rows.count * d
-        if gathered.count != count {
-            gathered.removeAll(keepingCapacity: true)
-            gathered.append(contentsOf: repeatElement(0, count: count))
-        }
+        Self.resize(&gathered, to: rows.count * d)
         var target = gathered.mutableSpan
         var sum = right.mutableSpan
         for (place, (row, extra)) in zip(rows, confidences).enumerated() {

@@ -113,3 +113,22 @@ public func solve(
     }
     precondition(info == 0, "arguments of spotrs")
 }
+
+/// Solves L x = b for `count` right-hand sides in place, given the factor L of a (as `factorise` left it), or Lᵀ x = b
+/// when transposed; each right-hand side is n numbers in a row. After both, x solves a x = b.
+public func solveTriangle(
+    factor a: Span<Float>, _ transposition: Transposition = .plain, n: Int,
+    rightSides b: inout MutableSpan<Float>, count: Int
+) {
+    precondition(a.count == n * n && b.count == n * count, "shapes of a solve")
+    guard n > 0, count > 0 else { return }
+    // Right-hand sides are rows: X Lᵀ = B for the plain system.
+    let side = transposition == .plain ? Transposition.transposed : .plain
+    unsafe a.withUnsafeBufferPointer { a in
+        unsafe b.withUnsafeMutableBufferPointer { b in
+            unsafe cblas_strsm(
+                CblasRowMajor, CblasRight, CblasLower, side.cblas, CblasNonUnit, Int32(count),
+                Int32(n), 1, a.baseAddress, Int32(n), b.baseAddress, Int32(n))
+        }
+    }
+}

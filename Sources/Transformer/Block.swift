@@ -109,6 +109,19 @@ public func forward(
     finish(&x, block, parameters, pass, &trace)
 }
 
+/// The same for rows that see the cached rows only, not each other, and leave the cache as it is: answers that are
+/// tried on a history.
+public func forward(
+    _ x: inout [Float], block: BlockLayout, parameters: Span<Float>, pass: BlockPass,
+    against cache: KeyValueCache, trace: inout BlockTrace
+) {
+    project(x, block, parameters, pass, &trace)
+    attend(
+        trace.q, cache.keys, cache.values, block.shape, pass, into: &trace.attended,
+        logSums: &trace.logSums)
+    finish(&x, block, parameters, pass, &trace)
+}
+
 /// Queries, keys and values of the rows, turned by their positions.
 private func project(
     _ x: [Float], _ block: BlockLayout, _ parameters: Span<Float>, _ pass: BlockPass,

@@ -87,6 +87,23 @@ struct ExternalTeacherTests {
         #expect(ExternalTeacher().logits(of: user, from: statistics) == [nil, nil, nil])
     }
 
+    @Test("what docs/examples/external_teacher.py writes is read")
+    func example() throws {
+        // vector_record(5, [1.0, 0.5]) and list_record(2, [("i2", -0.5), ("i0", 1.0)])
+        let vector = "580101050000000000000002000000803f0000003f"
+        let list = "5801020200000000000000020002006932000000bf020069300000803f"
+        #expect(Self.vector(5, [1, 0.5]) == Self.bytes(vector))
+        #expect(Self.list(2, [("i2", -0.5), ("i0", 1)]) == Self.bytes(list))
+        #expect(try ExternalRecord(decoding: Self.bytes(vector)).content == .vector([1, 0.5]))
+    }
+
+    private static func bytes(_ hexadecimal: String) -> [UInt8] {
+        let digits = Array(hexadecimal)
+        return stride(from: 0, to: digits.count, by: 2).compactMap {
+            UInt8(String(digits[$0...($0 + 1)]), radix: 16)
+        }
+    }
+
     @Test("item records of another version, kind or dimension are refused by name")
     func refused() throws {
         let items = try ids(2)

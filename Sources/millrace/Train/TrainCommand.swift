@@ -1,94 +1,209 @@
 // `millrace train`: an item-aware base model from a catalogue and a log, as a Hugging Face folder.
 
 import ArgumentParser
+import Checkpoints
 import Evaluation
-import Interactions
 import ItemModel
 import JSONDocuments
 import Lanes
+import ModelFolders
 import Synchronization
 import Tensors
+import TokenTrie
 import Tokenization
 
 struct TrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "train", abstract: "Train an item-aware model on a catalogue and a log.")
+        commandName: "train",
+        abstract: "Train an item-aware model on a catalogue and a log, into a Hugging Face folder.",
+        discussion: """
+            Learns a tokenizer from the titles, then the model. The newest events choose the epoch that is kept. \
+            The same data, options and seed give the same model. Interrupted, the same command goes on.
+            """)
 
-    @Option(help: "The folder of the Office split.") var data: String
-    @Option(help: "Random numbers of training.") var seed: UInt64 = 1
+    enum Source: String, ExpressibleByArgument, CaseIterable {
+        case log
+        case office
+    }
+
+    @Option(name: .customLong("protocol"), help: "log or office (the split released with TCA4Rec).")
+    var source: Source = .log
+    @Option(help: "The folder with events.jsonl and items.jsonl; for office with the CSV files.")
+    var data: String
+    @Option(help: "The folder the model is written to.") var out: String
+    @Option(help: "Seed of everything that is drawn.") var seed: UInt64 = 1
     @Option(help: "Passes over the histories at most.") var epochs = 8
-    @Option(help: "Width of the model.") var width = 64
-    @Option var dropout: Float = 0.25
-    @Option var rate: Float = 3e-3
-    @Option var batch = 256
-    @Option var negatives = 1_024
-    @Flag var strict = false
+    @Option(help: "Epochs without a better one before training ends.") var patience = 2
+    @Option(help: "Histories a step.") var batch: Int?
+    @Option(help: "Items drawn besides those of a step's histories.") var negatives = 1_024
+    @Option(help: "Width of the model, a multiple of 4.") var width = 64
+    @Option(help: "Items of a history that the model reads.") var historyMax = 30
+    @Option(help: "Tokens of a vocabulary.") var vocabulary = 4_000
+    @Option(help: "Dropout in the inter blocks.") var dropout: Float = 0.25
+    @Option(help: "Highest learning rate.") var learningRate: Float = 3e-3
+    @Option(help: "Weight of the token head's loss; 0 trains none.") var answerWeight: Float = 0.3
+    @Option(help: "Share of the targets whose texts the token head learns in an epoch.")
+    var answerShare: Float = 0.5
+    @Option(help: "Share of the log that chooses the epoch.") var validationShare = 0.1
+
+    func validate() throws {
+        func check(_ name: String, _ value: some Comparable, _ isRight: Bool, _ range: String)
+            throws
+        {
+            if !isRight { throw ValidationError("--\(name) \(value) is not \(range)") }
+        }
+        try check("epochs", epochs, (1...1_000).contains(epochs), "in 1...1000")
+        try check("patience", patience, patience >= 1, "1 or more")
+        if let batch { try check("batch", batch, (1...100_000).contains(batch), "in 1...100000") }
+        try check("negatives", negatives, (0...1_000_000).contains(negatives), "in 0...1000000")
+        try check(
+            "width", width, (8...4_096).contains(width) && width.isMultiple(of: 4),
+            "a multiple of 4 in 8...4096")
+        try check(
+            "history-max", historyMax, (1...4_096).contains(historyMax), "in 1...4096")
+        try check(
+            "vocabulary", vocabulary, (300...200_000).contains(vocabulary), "in 300...200000")
+        try check("dropout", dropout, (0..<1).contains(dropout), "in 0..<1")
+        try check("learning-rate", learningRate, learningRate > 0, "above 0")
+        try check(
+            "validation-share", validationShare, (0.001...0.5).contains(validationShare),
+            "in 0.001...0.5")
+    }
 
     func run() throws { try waited(for: train) }
 
     private func train() async throws {
         setLinearAlgebraThreads(1)
-        let clock = ContinuousClock()
-        var started = clock.now
-        let set = try ItemDataset(office: data)
-        let tokenizer = try Tokenizer(
-            reading: JSONNode(BPETraining().train(set.titles), document: "tokenizer.json"))
-        let items = set.titles.map { tokenizer.encodeFramed($0, contentMax: 10) }
-        writeError("read and tokenised in \(started.duration(to: clock.now))\n")
-        var shape = ItemModelShape(vocabulary: tokenizer.vocabularyCount)
+        try makeFolder(out)
+        let set = try dataset()
+        guard !set.train.isEmpty, !set.validation.isEmpty else {
+            throw CommandFailure(
+                "\(data): no history of two items or more, or none after the first "
+                    + "\(fixed((1 - validationShare) * 100, 0)) % of the events")
+        }
+        let document = tokenizerDocument(set.titles)
+        let tokenizer = try Tokenizer(reading: JSONNode(document, document: "tokenizer.json"))
+        let shape = shape(vocabulary: tokenizer.vocabularyCount)
+        let items = set.titles.map {
+            tokenizer.encodeFramed($0, contentMax: shape.contentTokensMax)
+        }
+        let answers = try AnswerTable(
+            items: items, listed: set.listed, vocabulary: shape.vocabulary,
+            endToken: tokenizer.id(of: BPETraining().end) ?? 0)
+        let trainer = ItemTrainer(
+            ItemModelParameters(ItemModelLayout(shape), seed: seed), items: items,
+            sequences: set.train, answers: answers, training: training)
+        print(
+            "\(grouped(set.train.count)) histories, \(grouped(items.count)) items, "
+                + "\(grouped(trainer.parameters.values.count)) parameters and "
+                + "\(grouped(items.count * width)) of identity vectors")
+        var run = try TrainingRun(folder: out, fingerprint: fingerprint(set))
+        try run.resume(trainer)
+        var scoring = ModelScoring(items: items, set: set)
+        while !run.isOver(patience: patience, epochsMax: epochs) {
+            var progress = ProgressBar("epoch \(trainer.epoch + 1)", total: set.train.count)
+            let clock = ContinuousClock()
+            let start = clock.now
+            let loss = await trainer.runEpoch { done, _ in progress.update(done) }
+            progress.finish()
+            let trained = start.duration(to: clock.now)
+            let ranks = scoring.ranks(of: set.validation, trainer.parameters)
+            let row = TrainingRun.Row(
+                epoch: trainer.epoch, loss: loss.item, answerLoss: loss.answer,
+                seconds: trained.seconds,
+                hitRate: ranks.mean(.hitRate), gain: ranks.mean(.gain))
+            print(row.text)
+            if run.add(row) {
+                let folder = try ItemModelFolder(
+                    parameters: trainer.parameters, tokenizerDocument: document, items: set.ids)
+                try folder.write(to: out)
+            }
+            try run.save(trainer)
+        }
+        run.finish()
+        let folder = try ItemModelFolder(path: out)
+        print("kept epoch \(run.best?.epoch ?? 0), version \(folder.version), in \(out)")
+        report(set, &scoring, folder.parameters)
+        try reportAnswers(set, scoring, folder.parameters, answers.trie)
+    }
+
+    private func dataset() throws -> ItemDataset {
+        switch source {
+        case .office: try ItemDataset(office: data)
+        case .log:
+            try ItemDataset(
+                log: data, validationShare: validationShare, historyMax: historyMax)
+        }
+    }
+
+    private func tokenizerDocument(_ titles: [String]) -> JSONDocuments.JSONValue {
+        var training = BPETraining()
+        training.vocabularyCount = vocabulary
+        return training.train(titles)
+    }
+
+    private func shape(vocabulary: Int) -> ItemModelShape {
+        var shape = ItemModelShape(vocabulary: vocabulary)
         shape.width = width
         shape.feedForward = width * 5 / 2
-        shape.seesItself = !strict
+        shape.historyMax = historyMax
+        return shape
+    }
+
+    private var training: ItemTraining {
         var training = ItemTraining()
         training.seed = seed
         training.epochsMax = epochs
-        training.dropout = dropout
-        training.learningRate = rate
-        training.batchSequences = batch
+        // Small batches are better where histories are long and few (accuracy measured on MovieTweetings).
+        training.batchSequences = batch ?? (source == .office ? 256 : 64)
         training.negatives = negatives
-        let trainer = ItemTrainer(
-            ItemModelParameters(ItemModelLayout(shape), seed: seed), items: items,
-            sequences: set.train, training: training)
-        for epoch in 1...epochs {
-            started = clock.now
-            let loss = await trainer.runEpoch()
-            let taken = started.duration(to: clock.now)
-            let valid = score(trainer.parameters, items, set.valid, set.listed)
-            let test = score(trainer.parameters, items, set.test, set.listed)
-            let counts = trainer.parameters.identity.counts
-            let cold = zip(set.test, test).filter { counts[Int($0.0.target)] == 0 }.map(\.1)
-            print(
-                "epoch \(epoch): loss \(fixed(loss, 4)) in \(taken), valid \(figures(valid)), "
-                    + "test \(figures(test)), never seen \(figures(cold)) of \(cold.count)")
-        }
+        training.dropout = dropout
+        training.learningRate = learningRate
+        training.answerWeight = answerWeight
+        training.answerShare = answerShare
+        return training
     }
 
-    private func figures(_ ranks: [Rank]) -> String {
-        let count = Double(max(1, ranks.count))
-        let hits = ranks.reduce(0.0) { $0 + Metric.hitRate.value($1, cutoff: 10) } / count
-        let gain = ranks.reduce(0.0) { $0 + Metric.gain.value($1, cutoff: 10) } / count
-        return "HR@10 \(fixed(hits, 4)) NDCG@10 \(fixed(gain, 4))"
+    /// What a training that goes on must have been started with.
+    private func fingerprint(_ set: ItemDataset) -> String {
+        "\(source) \(seed) \(epochs) \(training.batchSequences) \(negatives) \(width) \(historyMax) "
+            + "\(vocabulary) \(dropout) \(learningRate) \(answerWeight) \(answerShare) \(validationShare) \(set.ids.count) "
+            + "\(set.train.count)"
     }
 
-    private func score(
-        _ parameters: ItemModelParameters, _ items: [[Int32]], _ cases: [ItemDataset.Case],
-        _ listed: [UInt8]
-    ) -> [Rank] {
-        var scorer = ItemScorer(parameters)
-        let table = scorer.vectors(
-            of: items.enumerated().map { (number: Int32($0.offset), tokens: $0.element) })
-        var ranks: [Rank] = []
-        for start in stride(from: 0, to: cases.count, by: 256) {
-            let part = cases[start..<min(cases.count, start + 256)]
-            let states = scorer.states(of: part.map(\.history), table: table)
-            let logits = scorer.logits(states: states, table: table)
-            for (row, one) in part.enumerated() {
-                let scores = logits[row * items.count..<(row + 1) * items.count].map(Double.init)
-                ranks.append(Rank(of: Int(one.target), scores: scores, candidates: listed))
-            }
+    /// The test rows of a fixed split, by how often the target was trained on.
+    private func report(
+        _ set: ItemDataset, _ scoring: inout ModelScoring, _ parameters: ItemModelParameters
+    ) {
+        guard !set.test.isEmpty else { return }
+        let ranks = scoring.ranks(of: set.test, parameters)
+        let counts = set.test.map { Int(parameters.identity.counts[Int($0.target)]) }
+        for (name, range) in [
+            ("all", 0...Int.max), ("never seen", 0...0), ("1 to 3", 1...3), ("more", 4...Int.max),
+        ] {
+            let part = zip(ranks, counts).filter { range.contains($0.1) }.map(\.0)
+            print("test, \(name): \(part.summary) of \(grouped(part.count))")
         }
-        return ranks
     }
+    /// The token head alone, exactly, on some of the test rows: it asks about every choice of the catalogue.
+    private func reportAnswers(
+        _ set: ItemDataset, _ scoring: ModelScoring, _ parameters: ItemModelParameters,
+        _ trie: CatalogueTrie
+    ) throws {
+        guard !set.test.isEmpty, answerWeight > 0 else { return }
+        let some = Array(set.test.prefix(Self.answersMax))
+        var progress = ProgressBar("token head", total: some.count)
+        let outcome = try scoring.answerRanks(of: some, parameters, trie, beginToken: 1) {
+            progress.update($0)
+        }
+        progress.finish()
+        print(
+            "test, token head alone, exact: \(outcome.exact.summary) of \(grouped(some.count)); "
+                + "beam of 20: \(outcome.beam.summary); "
+                + "mass of all paths 1 within \(outcome.massError)")
+    }
+
+    private static let answersMax = 1_500
 }
 
 /// Runs asynchronous work from a command, which is not.
@@ -103,44 +218,6 @@ func waited(for work: @escaping @Sendable () async throws -> Void) throws {
     if let error = failure.withLock({ $0 }) { throw error }
 }
 
-/// Histories as numbers of items.
-struct ItemDataset {
-    struct Case {
-        var history: [Int32]
-        var target: Int32
-    }
-
-    var titles: [String] = []
-    /// 1 for items that are ranked.
-    var listed: [UInt8] = []
-    var train: [[Int32]] = []
-    var valid: [Case] = []
-    var test: [Case] = []
-    private var numbers: [ItemID: Int32] = [:]
-
-    init(office folder: String) throws {
-        let split = try OfficeSplit(folder: folder, test: "test_5000.csv")
-        let validation = try OfficeSplit(folder: folder, test: "valid_5000.csv")
-        for record in split.items {
-            numbers[record.id] = Int32(titles.count)
-            titles.append(record.title)
-            listed.append(1)
-        }
-        train = split.train.map { ($0.history + [$0.target]).map { number(of: $0.item) } }
-        valid = validation.test.map { one(of: $0) }
-        test = split.test.map { one(of: $0) }
-    }
-
-    private mutating func number(of item: ItemID) -> Int32 {
-        if let known = numbers[item] { return known }
-        numbers[item] = Int32(titles.count)
-        titles.append(item.text)
-        listed.append(0)
-        return Int32(titles.count - 1)
-    }
-
-    private mutating func one(of row: SequenceRow) -> Case {
-        let history = row.history.map { number(of: $0.item) }
-        return Case(history: history, target: number(of: row.target.item))
-    }
+extension Duration {
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
 }

@@ -1,0 +1,98 @@
+// States of the users asked for last, so that a request after one new event computes one row. Bounded; the user who
+// was not asked for longest goes first. States of one model version only: another version has another cache.
+
+import Tensors
+import Transformer
+
+/// Owned by the lane that serves.
+public struct HistoryStateCache {
+    public let capacity: Int
+    /// Rows computed since the start, and requests that needed none.
+    public private(set) var rowCount = 0
+    public private(set) var hitCount = 0
+    public private(set) var rebuildCount = 0
+    public private(set) var evictedCount = 0
+
+    private struct Entry {
+        var state: HistoryState
+        var usedAt: UInt64
+    }
+
+    private let parameters: ItemModelParameters
+    private let frequencies: [Float]
+    private var traces: [BlockTrace]
+    private var entries: [UInt64: Entry] = [:]
+    private var clock: UInt64 = 0
+
+    public init(_ parameters: ItemModelParameters, capacity: Int) {
+        precondition(capacity > 0, "room for a user at least")
+        self.parameters = parameters
+        self.capacity = capacity
+        frequencies = rotaryInverseFrequencies(
+            base: parameters.layout.shape.rotaryBase,
+            headWidth: parameters.layout.shape.block.headWidth)
+        traces = Array(repeating: BlockTrace(), count: parameters.layout.inter.count)
+    }
+
+    public var count: Int { entries.count }
+    public var bytes: Int { entries.values.reduce(0) { $0 + $1.state.bytes } }
+
+    public mutating func removeAll() { entries.removeAll() }
+
+    /// The state of a user with this history (numbers of items, oldest first). Nil for an empty history. `vector` gives
+    /// the vector of an item's number.
+    public mutating func state(
+        of user: UInt64, history: [Int32], vector: (Int32) -> [Float]
+    ) -> HistoryState? {
+        let window = history.suffix(parameters.layout.shape.historyMax)
+        guard !window.isEmpty else { return nil }
+        clock += 1
+        var state = entries.removeValue(forKey: user)?.state
+        if let known = state?.items, let fresh = Self.appended(window, to: known),
+            state?.isWornOut == false
+        {
+            if fresh.isEmpty { hitCount += 1 }
+            for item in fresh { append(item, &state, vector) }
+        } else {
+            rebuildCount += 1
+            state = HistoryState(parameters.layout)
+            for item in window { append(item, &state, vector) }
+        }
+        guard let state else { return nil }
+        if entries.count >= capacity { evict() }
+        entries[user] = Entry(state: state, usedAt: clock)
+        return state
+    }
+
+    private mutating func append(
+        _ item: Int32, _ state: inout HistoryState?, _ vector: (Int32) -> [Float]
+    ) {
+        rowCount += 1
+        state?.append(
+            item, vector: vector(item), parameters: parameters, frequencies: frequencies,
+            traces: &traces)
+    }
+
+    /// What has been appended to `known` to make it `window`; nil when more than that has happened.
+    static func appended(_ window: ArraySlice<Int32>, to known: [Int32]) -> ArraySlice<Int32>? {
+        // A full window may have slid by as much as was appended.
+        for count in 0..<window.count {
+            let kept = window.dropLast(count)
+            let isWhole = kept.count == known.count
+            let hasSlid =
+                count > 0 && kept.count < known.count && known.count + count > window.count
+            if isWhole || hasSlid, known.suffix(kept.count).elementsEqual(kept) {
+                return window.suffix(count)
+            }
+        }
+        return nil
+    }
+
+    /// Makes room for many at once: looking for the oldest is not done for each.
+    private mutating func evict() {
+        let removed = max(1, capacity / 8)
+        let oldest = entries.map { (user: $0.key, at: $0.value.usedAt) }.sorted { $0.at < $1.at }
+        for entry in oldest.prefix(removed) { entries[entry.user] = nil }
+        evictedCount += removed
+    }
+}

@@ -1,0 +1,95 @@
+// What a model is trained and judged on: histories as numbers of items.
+
+import Evaluation
+import Interactions
+
+struct ItemDataset {
+    struct Case {
+        var history: [Int32]
+        var target: Int32
+    }
+
+    var ids: [ItemID] = []
+    var titles: [String] = []
+    /// 1 for items that are ranked.
+    var listed: [UInt8] = []
+    var train: [[Int32]] = []
+    var validation: [Case] = []
+    /// Empty for a log: `millrace eval` judges the model there.
+    var test: [Case] = []
+    /// Whether items of the history are ranked too.
+    var ranksSeen = false
+    private var numbers: [ItemID: Int32] = [:]
+
+    /// The fixed split released with TCA4Rec: train, selection and test rows.
+    init(office folder: String) throws {
+        let split = try OfficeSplit(folder: folder, test: "test_5000.csv")
+        let selection = try OfficeSplit(folder: folder, test: "valid_5000.csv")
+        for record in split.items { add(record) }
+        train = split.train.map { ($0.history + [$0.target]).map { number(of: $0.item) } }
+        validation = selection.test.map { one(of: $0) }
+        test = split.test.map { one(of: $0) }
+        ranksSeen = true
+    }
+
+    /// A log: histories of positive events; the newest share of them is what epochs are chosen by.
+    init(log folder: String, validationShare: Double, historyMax: Int) throws {
+        let log = try LoadedLog(folder: folder, seen: .always)
+        var events: [Interaction] = []
+        for change in log.changes {
+            switch change {
+            case .item(let record): add(record)
+            case .interaction(let event):
+                if log.types[event.type].weight > 0 { events.append(event) }
+            }
+        }
+        let border = events.count - Int(Double(events.count) * validationShare)
+        var histories: [UserID: [Int32]] = [:]
+        for event in events[..<border] {
+            let item = number(of: event.item)
+            if histories[event.user]?.last != item {
+                histories[event.user, default: []].append(item)
+            }
+        }
+        for (_, history) in histories.sorted(by: { $0.key < $1.key }) where history.count > 1 {
+            for start in stride(from: 0, to: history.count - 1, by: historyMax) {
+                train.append(Array(history[start..<min(history.count, start + historyMax + 1)]))
+            }
+        }
+        for event in events[border...] {
+            let item = number(of: event.item)
+            let history = histories[event.user] ?? []
+            if !history.isEmpty, !history.contains(item) {
+                validation.append(Case(history: history, target: item))
+            }
+            histories[event.user, default: []].append(item)
+        }
+    }
+
+    private mutating func add(_ record: ItemRecord) {
+        guard numbers[record.id] == nil else { return }
+        numbers[record.id] = Int32(titles.count)
+        ids.append(record.id)
+        titles.append(record.modelText)
+        listed.append(1)
+    }
+
+    private mutating func number(of item: ItemID) -> Int32 {
+        if let known = numbers[item] { return known }
+        numbers[item] = Int32(titles.count)
+        ids.append(item)
+        titles.append(item.text)
+        listed.append(0)
+        return Int32(titles.count - 1)
+    }
+
+    private mutating func one(of row: SequenceRow) -> Case {
+        let history = row.history.map { number(of: $0.item) }
+        return Case(history: history, target: number(of: row.target.item))
+    }
+}
+
+extension ItemRecord {
+    /// What the model reads of an item.
+    var modelText: String { title }
+}
