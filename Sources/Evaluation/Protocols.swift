@@ -29,8 +29,8 @@ public enum EvaluationProtocol: Sendable, Hashable {
 }
 
 extension Evaluator {
-    /// Runs a protocol over a log; models are solved before the first scored event, and in a prequential run after
-    /// every chunk of `solveInterval` events. `every` n-th event that could be scored is (1 = all of them); `progress` hears
+    /// Runs a protocol over a log. Models are solved before the first scored event, and in a prequential run after
+    /// every `solveInterval` events. `every` n-th event that could be scored is (1 = all of them); `progress` hears
     /// how many lines are done.
     public func run(
         _ order: EvaluationProtocol, over log: [LogChange], every: Int = 1,

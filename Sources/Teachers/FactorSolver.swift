@@ -191,8 +191,8 @@ struct FactorSolver {
         values.append(contentsOf: repeatElement(0, count: count))
     }
 
-    /// Rows times the root of their extra confidence, so that their Gram matrix is the sum of (c - 1) y y^T; and the sum
-    /// of c y.
+    /// Rows times the root of their extra confidence, so that their Gram matrix is the sum of (c - 1) y y^T; and the
+    /// sum of c y.
     private mutating func gather(
         _ fixed: Span<Float>, _ rows: ArraySlice<Int32>, _ confidences: ArraySlice<Float>,
         right: inout [Float]

@@ -151,9 +151,9 @@ extension Statistics {
         }
     }
 
-    /// 64 bits in hexadecimal, equal for equal counts, transitions and co-occurrences, whatever the numbering of items or the order
-    /// of events. Popularity is left out: it also depends on the clock of events, which a forgotten user may have
-    /// moved.
+    /// 64 bits in hexadecimal, equal for equal counts, transitions and co-occurrences, whatever the numbering of items
+    /// or the order of events. Popularity is left out: it also depends on the clock of events, which a forgotten user
+    /// may have moved.
     public var digest: String {
         var sum: UInt64 = 0
         for item in 0..<items.count {

@@ -1,4 +1,4 @@
-"""What numpy, scipy and implicit need for what TeacherCosts measures, on the histories it wrote (one thread).
+"""What numpy, scipy and implicit need for what TeacherCosts measures, on the histories it wrote (one thread, processor time).
 
     python Tests/Benchmarks/teachers.py HISTORIES
 """
@@ -20,9 +20,9 @@ x = sparse.csr_matrix(
 
 
 def timed(name, body):
-    start = time.perf_counter()
+    start = time.process_time()
     body()
-    print(f"{name}: {time.perf_counter() - start:.3f} s")
+    print(f"{name}: {time.process_time() - start:.3f} s")
 
 
 def ease(dtype):
@@ -30,13 +30,13 @@ def ease(dtype):
     gram[np.diag_indices(items)] += 100
     potrf, potri = (
         (lapack.spotrf, lapack.spotri) if dtype == np.float32 else (lapack.dpotrf, lapack.dpotri))
-    start = time.perf_counter()
+    start = time.process_time()
     factor, _ = potrf(gram.T, lower=1, overwrite_a=1)
     inverse, _ = potri(factor, lower=1, overwrite_c=1)
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     weights = inverse / -np.diag(inverse)
     np.fill_diagonal(weights, 0)
-    print(f"EASE {np.dtype(dtype).name}, Cholesky, without counting: {time.perf_counter() - start:.3f} s")
+    print(f"EASE {np.dtype(dtype).name}, Cholesky, without counting: {time.process_time() - start:.3f} s")
 
 
 def als(cg):
