@@ -72,7 +72,7 @@ let package = Package(
         module(
             "LanguageModel",
             ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
-        module("Teachers", ["Interactions"]),
+        module("Teachers", ["Interactions", "Tensors"]),
         module("TokenTrie"),
         module("ItemModel", ["TokenTrie", "Tensors", "Transformer"]),
         module("Alignment", ["TokenTrie"]),
@@ -189,6 +189,9 @@ if Context.environment["MILLRACE_BENCHMARKS"] != nil {
         .executableTarget(
             name: "DecoderBenchmark", dependencies: ["LanguageModel", "Transformer", "Tensors"],
             path: "Tests/Benchmarks/DecoderBenchmark", swiftSettings: strict),
+        .executableTarget(
+            name: "TeacherCosts", dependencies: ["Teachers", "Interactions", "Tensors"],
+            path: "Tests/Benchmarks/TeacherCosts", swiftSettings: strict),
         .executableTarget(
             name: "TrieBenchmark", dependencies: ["Alignment", "TokenTrie"],
             path: "Tests/Benchmarks/TrieBenchmark", swiftSettings: strict),

@@ -7,16 +7,45 @@
 
 public import Interactions
 public import Recommender
-import Teachers
+public import Teachers
 
 /// What is ranked by.
-public enum EvaluatedSource: String, Sendable, CaseIterable {
+public enum EvaluatedSource: Sendable, Hashable {
     /// Sequential rules with popularity behind them: what `REC.GET` serves.
     case rules
     /// Decayed popularity alone: the lowest rung.
     case popularity
     /// Events an item ever had, undecayed and repeats included: a baseline that is never served.
     case count
+    /// One teacher alone, by its name.
+    case teacher(String)
+
+    /// `rules` and `popularity` are the rungs that serve; every other teacher is asked directly.
+    public init?(name: String) {
+        switch name {
+        case "rules": self = .rules
+        case "popularity": self = .popularity
+        case "count": self = .count
+        default:
+            guard TeacherRegistry.teacher(named: name) != nil else { return nil }
+            self = .teacher(name)
+        }
+    }
+
+    public var name: String {
+        switch self {
+        case .rules: "rules"
+        case .popularity: "popularity"
+        case .count: "count"
+        case .teacher(let name): name
+        }
+    }
+
+    /// Every name that is one.
+    public static var names: [String] {
+        ["rules", "popularity", "count"]
+            + TeacherRegistry.all.map { $0.name }.filter { $0 != "rules" && $0 != "popularity" }
+    }
 }
 
 /// Which items take part in the ranking.
@@ -33,11 +62,19 @@ public struct EvaluatorConfiguration: Sendable {
     public var rankedItems: RankedItems
     /// Length of the list that is judged.
     public var cutoff: Int
+    /// The teachers among the sources, with their parameters; those not given have default ones.
+    public var teachers: [any Teacher]
+    /// Models are solved anew after so many learnt events.
+    public var solveInterval: Int
 
     public init(
         engine: EngineConfiguration, sources: [EvaluatedSource] = [.rules, .popularity],
-        rankedItems: RankedItems = .all, cutoff: Int = 10
+        rankedItems: RankedItems = .all, cutoff: Int = 10, teachers: [any Teacher] = [],
+        solveInterval: Int = 5_000
     ) {
+        precondition(solveInterval > 0, "an interval is positive")
+        self.teachers = teachers
+        self.solveInterval = solveInterval
         self.engine = engine
         self.sources = sources
         self.rankedItems = rankedItems
@@ -54,10 +91,18 @@ public final class Evaluator {
     /// Served lists that contradict the full ranking; anything but 0 is a defect.
     public private(set) var contradictionCount = 0
     public private(set) var learnedCount = 0
+    /// Models solved so far.
+    public var solvedCount = 0
+    /// Events learnt when models were last solved.
+    var solvedAt = -1
+    /// What kept a model from being solved, as last seen.
+    public var solveFailure: SolveFailure?
 
-    private let engine: Engine
+    let engine: Engine
     private let types: EventTypes
-    private var states: [UserID: UserState] = [:]
+    var states: [UserID: UserState] = [:]
+    /// Histories of sequences that belong to no user; kept only when a model is trained on them.
+    var sequences: [UserState] = []
     private var userNumbers: [UserID: Int32] = [:]
     /// By item number.
     private var eventCounts: [Int] = []
@@ -73,6 +118,7 @@ public final class Evaluator {
         engine = Engine(configuration.engine)
         types = configuration.engine.history.types
         outcomes = configuration.sources.map { _ in [] }
+        installTeachers()
     }
 
     public var userCount: Int { states.count }
@@ -104,6 +150,7 @@ public final class Evaluator {
     public func learn(sequence: [Interaction]) {
         var state = UserState()
         for event in sequence { fold(event, into: &state, statistics: true) }
+        if needsHistories { sequences.append(state) }
     }
 
     private func fold(_ event: Interaction, into state: inout UserState, statistics: Bool) {
@@ -193,6 +240,9 @@ public final class Evaluator {
             case .rules: engine.scoreAll(state, rung: .cf)
             case .popularity: engine.scoreAll(state, rung: .popular)
             case .count: eventCounts.map { Double($0) }
+            case .teacher(let name):
+                // Items without a score stand behind all others, and all alike.
+                engine.scoreAll(state, by: name).map { $0 ?? -.infinity }
             }
         reserve(max(scores.count, 1) - 1)
         return Rank(of: number, scores: scores, candidates: candidates)
@@ -202,10 +252,16 @@ public final class Evaluator {
     private func check(
         _ rank: Rank?, of event: Interaction, by source: EvaluatedSource, for state: UserState
     ) {
-        guard source != .count else { return }
-        let list = engine.recommend(
-            state, count: configuration.cutoff, rung: source == .rules ? .cf : .popular,
-            now: event.time)
+        let count = configuration.cutoff
+        let list: [ListedItem]
+        switch source {
+        case .count: return
+        case .teacher(let name):
+            list = engine.recommend(state, by: name, count: count, now: event.time)
+        case .rules, .popularity:
+            list = engine.recommend(
+                state, count: count, rung: source == .rules ? .cf : .popular, now: event.time)
+        }
         let place = list.firstIndex { $0.item == event.item.key }
         let isConsistent = Self.isConsistent(
             place: place, rank: rank, cutoff: configuration.cutoff)

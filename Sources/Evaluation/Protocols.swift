@@ -29,7 +29,8 @@ public enum EvaluationProtocol: Sendable, Hashable {
 }
 
 extension Evaluator {
-    /// Runs a protocol over a log. `every` n-th event that could be scored is (1 = all of them); `progress` hears
+    /// Runs a protocol over a log. Models are solved before the first scored event, and in a prequential run after
+    /// every `solveInterval` events. `every` n-th event that could be scored is (1 = all of them); `progress` hears
     /// how many lines are done.
     public func run(
         _ order: EvaluationProtocol, over log: [LogChange], every: Int = 1,
@@ -56,6 +57,10 @@ extension Evaluator {
             switch change {
             case .item(let record): set(record)
             case .interaction(let event):
+                // A model never sees what it is asked for: it is made before the chunk it scores.
+                if position >= first, (position - first) % configuration.solveInterval == 0 {
+                    if position == first || learnedCount > solvedAt { solveTeachers() }
+                }
                 if position < first {
                     learn(event)
                 } else {
@@ -89,6 +94,7 @@ extension Evaluator {
             }
             progress(line + 1)
         }
+        solveTeachers()
         for (index, target) in targets.enumerated() where index % every == 0 {
             score(target)
             progress(log.count)
@@ -105,6 +111,7 @@ extension Evaluator {
             learn(sequence: row.history + [row.target])
             progress(index + 1)
         }
+        solveTeachers()
         for (index, row) in test.enumerated() {
             score(row.target, after: row.history)
             progress(train.count + index + 1)

@@ -45,8 +45,10 @@ public final class Engine {
     public private(set) var catalogueVersion: UInt64 = 0
     /// Changes with every batch that changed the statistics.
     public private(set) var statisticsVersion: UInt64 = 0
+    /// By name; changed by `install`.
+    var teachers: [String: any Teacher] = [:]
+    var scorer: ListScorer
     private var order = PopularityOrder()
-    private var scorer: ListScorer
 
     public init(_ configuration: EngineConfiguration) {
         self.configuration = configuration
@@ -94,6 +96,7 @@ public final class Engine {
         for entry in entries {
             _ = catalogue.set(entry, number: statistics.number(of: entry.id.key))
         }
+        bindTeachers()
         catalogueVersion &+= 1
     }
 

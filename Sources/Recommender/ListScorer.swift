@@ -79,6 +79,31 @@ public struct ListScorer: Sendable {
         }
     }
 
+    /// What one teacher proposes: items it gave no score are not in the list, however short that is.
+    public mutating func list(
+        _ request: ListRequest, by teacher: any Teacher, for user: TeacherUser,
+        statistics: Statistics, catalogue: Catalogue
+    ) -> [ListedItem] {
+        hide(request.hidden, statistics)
+        scores.begin(statistics.items.count)
+        teacher.score(user, from: statistics, into: &scores)
+        var round = Round(
+            request: request, keys: statistics.items.keys, popularity: statistics.popularity,
+            backoff: 0, catalogue: catalogue, best: TopList(limit: request.count))
+        if let candidates = request.candidates {
+            for key in Set(candidates) {
+                guard let number = statistics.items.number(of: key), scores[number] != 0
+                else { continue }
+                offer(number, in: &round)
+            }
+        } else {
+            for number in scores.touched { offer(number, in: &round) }
+        }
+        return round.best.sorted().map {
+            ListedItem(item: $0.key, score: $0.score, ruleScore: 0)
+        }
+    }
+
     /// Score of every item by number, recommendable or not: the slow twin.
     public mutating func scoreAll(recent: [ItemKey], statistics: Statistics) -> [Double] {
         scores.begin(statistics.items.count)
@@ -93,6 +118,10 @@ public struct ListScorer: Sendable {
     private mutating func begin(_ request: ListRequest, _ statistics: Statistics) {
         scores.begin(statistics.items.count)
         if request.rung == .cf { rules.add(recent: request.recent, from: statistics, to: &scores) }
+        hide(request.hidden, statistics)
+    }
+
+    private mutating func hide(_ keys: [ItemKey], _ statistics: Statistics) {
         if round == .max {
             stamps = []
             round = 0
@@ -102,7 +131,7 @@ public struct ListScorer: Sendable {
             stamps.append(
                 contentsOf: repeatElement(0, count: statistics.items.count - stamps.count))
         }
-        for key in request.hidden {
+        for key in keys {
             if let number = statistics.items.number(of: key) { stamps[Int(number)] = round }
         }
     }

@@ -12,13 +12,21 @@ public struct HistoryRules: Sendable {
     public var historyMax: Int
     /// Event ids kept a user, for de-duplication.
     public var eventKeysMax: Int
+    /// Positive items within which two of a history count as together, in either direction; 0 counts none. From
+    /// `historyMax` on, every pair of a history counts.
+    public var cooccurrenceReach: Int
 
-    public init(types: EventTypes, historyMax: Int = 512, eventKeysMax: Int = 16) {
+    public init(
+        types: EventTypes, historyMax: Int = 512, eventKeysMax: Int = 16,
+        cooccurrenceReach: Int = 0
+    ) {
         precondition((1...UserState.historyCountMax).contains(historyMax), "history bounds")
         precondition((0...UserState.eventKeyCountMax).contains(eventKeysMax), "event id bounds")
+        precondition((0...UserState.historyCountMax).contains(cooccurrenceReach), "reach bounds")
         self.types = types
         self.historyMax = historyMax
         self.eventKeysMax = eventKeysMax
+        self.cooccurrenceReach = cooccurrenceReach
     }
 
     /// Names what the statistics depend on beside the histories: edits made under other rules must not be mixed with
@@ -27,6 +35,8 @@ public struct HistoryRules: Sendable {
         var bytes = ByteWriter()
         for type in types.all { bytes.signed(Int64(type.weight)) }
         bytes.varint(UInt64(TransitionCounts.reach))
+        // Nothing is added when nothing is counted: state of before stays readable.
+        if cooccurrenceReach > 0 { bytes.varint(UInt64(cooccurrenceReach)) }
         return xxh64(bytes.bytes)
     }
 
@@ -118,11 +128,16 @@ extension HistoryRules {
         endingAt index: Int, of history: [HistoryEntry], to edits: inout StatisticsEditsWriter
     ) {
         guard isPositive(history[index]) else { return }
-        var window = before(index, in: history)
+        var window = before(index, in: history, reach: TransitionCounts.reach)
         guard !window.isEmpty else { return }
         window.append(history[index].item)
         let last = window.count - 1
         edits.append(.pairs(subtract: false, items: window, leftMax: last - 1, rightMin: last))
+        guard cooccurrenceReach > 0 else { return }
+        edits.append(
+            .together(
+                subtract: false, item: history[index].item,
+                others: before(index, in: history, reach: cooccurrenceReach)))
     }
 
     /// Removes an entry: its own pairs go, and pairs that spanned it come one position closer.
@@ -132,8 +147,8 @@ extension HistoryRules {
         let entry = state.history[index]
         append(entry, subtract: true, to: &edits)
         if isPositive(entry) {
-            let left = before(index, in: state.history)
-            let right = after(index, in: state.history)
+            let left = before(index, in: state.history, reach: TransitionCounts.reach)
+            let right = after(index, in: state.history, reach: TransitionCounts.reach)
             if left.count + right.count > 0 {
                 edits.append(
                     .pairs(
@@ -146,16 +161,35 @@ extension HistoryRules {
                         subtract: false, items: left + right, leftMax: left.count - 1,
                         rightMin: left.count))
             }
+            if cooccurrenceReach > 0 { part(from: index, in: state.history, edits: &edits) }
         }
         state.history.remove(at: index)
     }
 
+    /// The item at `index` is no longer together with anything, and pairs that stood one position too far apart across
+    /// it are together now.
+    private func part(
+        from index: Int, in history: [HistoryEntry], edits: inout StatisticsEditsWriter
+    ) {
+        let left = before(index, in: history, reach: cooccurrenceReach)
+        let right = after(index, in: history, reach: cooccurrenceReach)
+        guard left.count + right.count > 0 else { return }
+        edits.append(.together(subtract: true, item: history[index].item, others: left + right))
+        for (place, item) in right.enumerated() {
+            // At `place + 1` after the item, so its partner stood at `reach + 1 - (place + 1)` before.
+            let distance = cooccurrenceReach - place
+            guard distance <= left.count else { continue }
+            edits.append(
+                .together(subtract: false, item: item, others: [left[left.count - distance]]))
+        }
+    }
+
     /// Up to `reach` positive items before `index`, oldest first.
-    private func before(_ index: Int, in history: [HistoryEntry]) -> [ItemKey] {
+    private func before(_ index: Int, in history: [HistoryEntry], reach: Int) -> [ItemKey] {
         var found: [ItemKey] = []
-        found.reserveCapacity(TransitionCounts.reach + 1)
+        found.reserveCapacity(min(reach, index) + 1)
         var position = index - 1
-        while position >= 0, found.count < TransitionCounts.reach {
+        while position >= 0, found.count < reach {
             if isPositive(history[position]) { found.append(history[position].item) }
             position -= 1
         }
@@ -164,11 +198,11 @@ extension HistoryRules {
     }
 
     /// Up to `reach` positive items after `index`, oldest first.
-    private func after(_ index: Int, in history: [HistoryEntry]) -> [ItemKey] {
+    private func after(_ index: Int, in history: [HistoryEntry], reach: Int) -> [ItemKey] {
         var found: [ItemKey] = []
-        found.reserveCapacity(TransitionCounts.reach + 1)
+        found.reserveCapacity(min(reach, history.count - index) + 1)
         var position = index + 1
-        while position < history.count, found.count < TransitionCounts.reach {
+        while position < history.count, found.count < reach {
             if isPositive(history[position]) { found.append(history[position].item) }
             position += 1
         }

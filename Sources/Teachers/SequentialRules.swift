@@ -53,9 +53,13 @@ public struct RuleEvidence: Sendable, Hashable {
 }
 
 /// Scores a history against the transition counts.
-public struct SequentialRules: Sendable {
+public struct SequentialRules: LiveTeacher {
+    public static let name = "rules"
+
     public let parameters: RuleParameters
     private let weights: [Double]
+
+    public init() { self.init(RuleParameters()) }
 
     public init(_ parameters: RuleParameters) {
         self.parameters = parameters
@@ -73,6 +77,12 @@ public struct SequentialRules: Sendable {
             let factor = factor(age, item, statistics)
             scores.add(statistics.transitions.rows[Int(item)], factor: factor)
         }
+    }
+
+    public func score(
+        _ user: TeacherUser, from statistics: Statistics, into scores: inout SparseScores
+    ) {
+        add(recent: user.items, from: statistics, to: &scores)
     }
 
     /// What each item of the history contributes to `target`'s score, newest first; only those that contribute.

@@ -10,6 +10,8 @@ public struct Statistics: Sendable {
     /// How many histories hold the item (with a positive event).
     public private(set) var counts: [Int64] = []
     public private(set) var transitions: TransitionCounts
+    /// Holds nothing unless the rules of history count it.
+    public private(set) var cooccurrences: CooccurrenceCounts
     /// One for each configured half-life; the first serves.
     public private(set) var popularities: [DecayedPopularity]
     /// Changes whenever the order of popularity may have changed for items that are not being touched.
@@ -18,6 +20,7 @@ public struct Statistics: Sendable {
     public init(halfLivesSeconds: [Int64], pairCountMax: Int = 50_000_000) {
         precondition(!halfLivesSeconds.isEmpty, "at least one half-life")
         transitions = TransitionCounts(pairCountMax: pairCountMax)
+        cooccurrences = CooccurrenceCounts(pairCountMax: pairCountMax)
         popularities = halfLivesSeconds.map { DecayedPopularity(halfLifeSeconds: $0) }
     }
 
@@ -61,6 +64,12 @@ public struct Statistics: Sendable {
                         sign: subtract != undo ? -1 : 1, item: number, gap: Int(repeatGap))
                 }
                 touched(number)
+            case .together(let subtract, let place):
+                cooccurrences.reserve(items.count)
+                for other in places {
+                    cooccurrences.add(
+                        numbers[place], numbers[other], subtract != undo ? -1 : 1)
+                }
             }
         }
     }
@@ -82,6 +91,11 @@ public struct Statistics: Sendable {
 
     mutating func restore(row: KeyIndex.Number, column: KeyIndex.Number, amount: Int64) {
         transitions.add(row, column, amount)
+    }
+
+    mutating func restore(together item: KeyIndex.Number, _ other: KeyIndex.Number, count: Int64) {
+        cooccurrences.reserve(items.count)
+        cooccurrences.add(item, other, count)
     }
 
     mutating func restore(

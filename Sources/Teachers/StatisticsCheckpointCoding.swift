@@ -7,12 +7,15 @@ public import Interactions
 
 extension Statistics {
     static let checkpointVersion: UInt8 = 1
+    /// The same with a co-occurrence row behind each row of transitions; written only when there are any.
+    static let cooccurrenceVersion: UInt8 = 2
     static let itemsPerChunk = 4_096
 
     /// The stored form. Costs about 10 bytes a pair; meant to run on a snapshot, off the event path.
     public func checkpointChunks(fingerprint: UInt64) -> [[UInt8]] {
         var header = ByteWriter()
-        header.byte(Self.checkpointVersion)
+        header.byte(
+            cooccurrences.pairCount > 0 ? Self.cooccurrenceVersion : Self.checkpointVersion)
         header.word64(fingerprint)
         header.varint(UInt64(items.count))
         header.varint(UInt64(popularities.count))
@@ -45,16 +48,29 @@ extension Statistics {
             }
             var row: [(column: KeyIndex.Number, amount: Int64)] = []
             transitions.rows[item].forEachNonzero { row.append((column: $0, amount: $1)) }
-            row.sort { $0.column < $1.column }
-            out.varint(UInt64(row.count))
-            var previous: Int64 = 0
-            for cell in row {
-                out.signed(Int64(cell.column) - previous)
-                out.signed(cell.amount)
-                previous = Int64(cell.column)
+            Self.append(&row, to: &out)
+            guard cooccurrences.pairCount > 0 else { continue }
+            row.removeAll(keepingCapacity: true)
+            // Symmetric, so each pair once.
+            cooccurrences.row(KeyIndex.Number(item)).forEachNonzero {
+                if $0 >= item { row.append((column: $0, amount: $1)) }
             }
+            Self.append(&row, to: &out)
         }
         return out.bytes
+    }
+
+    private static func append(
+        _ row: inout [(column: KeyIndex.Number, amount: Int64)], to out: inout ByteWriter
+    ) {
+        row.sort { $0.column < $1.column }
+        out.varint(UInt64(row.count))
+        var previous: Int64 = 0
+        for cell in row {
+            out.signed(Int64(cell.column) - previous)
+            out.signed(cell.amount)
+            previous = Int64(cell.column)
+        }
     }
 
     /// Reads what `checkpointChunks` wrote. Throws when it is damaged, of another version, or for other half-lives.
@@ -65,11 +81,13 @@ extension Statistics {
         self.init(halfLivesSeconds: halfLivesSeconds, pairCountMax: pairCountMax)
         guard let first = chunks.first else { throw MalformedBytes("the checkpoint is empty") }
         var header = ByteReader(first)
-        guard try header.byte() == Self.checkpointVersion else {
+        let version = try header.byte()
+        guard version == Self.checkpointVersion || version == Self.cooccurrenceVersion else {
             throw MalformedBytes("the checkpoint has another format")
         }
         guard try header.word64() == fingerprint else {
-            throw MalformedBytes("the checkpoint was made with other weights of event types")
+            throw MalformedBytes(
+                "the checkpoint was made with other weights of event types or another reach")
         }
         let itemCount = try header.count(max: first.count / 8)
         guard try header.count(max: 64) == halfLivesSeconds.count else {
@@ -92,6 +110,11 @@ extension Statistics {
             while reader.remaining > 0 {
                 guard item < itemCount else { throw MalformedBytes("too many rows") }
                 try readItem(KeyIndex.Number(item), itemCount: itemCount, from: &reader)
+                if version == Self.cooccurrenceVersion {
+                    try Self.readRow(itemCount: itemCount, from: &reader) { column, count in
+                        restore(together: KeyIndex.Number(item), column, count: count)
+                    }
+                }
                 item += 1
             }
         }
@@ -109,6 +132,14 @@ extension Statistics {
                 restore(popularity: index, item: item, period: Int64(period), sum: sum)
             }
         }
+        try Self.readRow(itemCount: itemCount, from: &reader) { column, amount in
+            restore(row: item, column: column, amount: amount)
+        }
+    }
+
+    private static func readRow(
+        itemCount: Int, from reader: inout ByteReader, _ body: (KeyIndex.Number, Int64) -> Void
+    ) throws(MalformedBytes) {
         var column: Int64 = 0
         for _ in 0..<(try reader.count(max: itemCount)) {
             column = column &+ (try reader.signed())
@@ -116,13 +147,13 @@ extension Statistics {
             guard column >= 0, column < Int64(itemCount) else {
                 throw MalformedBytes("a column is out of range")
             }
-            restore(row: item, column: KeyIndex.Number(column), amount: amount)
+            body(KeyIndex.Number(column), amount)
         }
     }
 
-    /// 64 bits in hexadecimal, equal for equal counts and transitions, whatever the numbering of items or the order
-    /// of events. Popularity is left out: it also depends on the clock of events, which a forgotten user may have
-    /// moved.
+    /// 64 bits in hexadecimal, equal for equal counts, transitions and co-occurrences, whatever the numbering of items
+    /// or the order of events. Popularity is left out: it also depends on the clock of events, which a forgotten user
+    /// may have moved.
     public var digest: String {
         var sum: UInt64 = 0
         for item in 0..<items.count {
@@ -130,6 +161,11 @@ extension Statistics {
             sum &+= Self.cell(key, 1, UInt64(bitPattern: counts[item]))
             transitions.rows[item].forEachNonzero { column, amount in
                 sum &+= Self.cell(key, items.keys[Int(column)] | 1, UInt64(bitPattern: amount))
+            }
+            // Both directions are held and both are added up: the sum is symmetric, as the counts are.
+            cooccurrences.row(KeyIndex.Number(item)).forEachNonzero { column, count in
+                let other = items.keys[Int(column)]
+                sum &+= Self.cell(~key, other, UInt64(bitPattern: count))
             }
         }
         return Self.digits(sum)

@@ -17,6 +17,8 @@ public enum StatisticsOperation: Sendable, Hashable {
     /// Adds (or subtracts) one history entry: its item's count and decayed popularity, and, when it was repeated
     /// `repeatGap` items later, the pair it makes with itself.
     case entry(subtract: Bool, item: ItemKey, seconds: UInt32, weight: Int, repeatGap: UInt8)
+    /// Adds (or subtracts) 1 to the co-occurrence of `item` with each of `others`.
+    case together(subtract: Bool, item: ItemKey, others: [ItemKey])
 }
 
 /// Collects operations into their stored form.
@@ -40,6 +42,12 @@ public struct StatisticsEditsWriter: Sendable {
             body.varint(UInt64(seconds))
             body.signed(Int64(weight))
             body.byte(repeatGap)
+        case .together(let subtract, let item, let others):
+            guard !others.isEmpty else { return }
+            body.byte(subtract ? 5 : 4)
+            body.varint(UInt64(others.count))
+            body.varint(UInt64(numbers.insert(item)))
+            for other in others { body.varint(UInt64(numbers.insert(other))) }
         }
     }
 
@@ -73,6 +81,8 @@ public struct StatisticsEdits {
     static let formatVersion: UInt8 = 1
     /// Pairs are counted within this many positions, so no operation needs more items than both sides and the middle.
     public static let windowCountMax = 2 * TransitionCounts.reach + 1
+    /// Co-occurrence never leaves a history.
+    public static let othersCountMax = UserState.historyCountMax
 
     /// Of the `HistoryRules` under which the edits were made.
     public let fingerprint: UInt64
@@ -120,14 +130,19 @@ public struct StatisticsEdits {
             return .entry(
                 subtract: subtract, item: keys[place], seconds: seconds, weight: weight,
                 repeatGap: repeatGap)
+        case .together(let subtract, let place):
+            return .together(
+                subtract: subtract, item: keys[place], others: places.map { keys[$0] })
         case nil: return nil
         }
     }
 
-    /// An operation that names items by their places in `keys`; the items of pairs are handed over beside it.
+    /// An operation that names items by their places in `keys`; items of pairs and others of an item are handed over
+    /// beside it.
     enum Step {
         case pairs(subtract: Bool, leftMax: Int, rightMin: Int)
         case entry(subtract: Bool, place: Int, seconds: UInt32, weight: Int, repeatGap: UInt8)
+        case together(subtract: Bool, place: Int)
     }
 
     /// The next operation, nil after the last; `items` keeps its storage from one to the next.
@@ -152,6 +167,12 @@ public struct StatisticsEdits {
             return .entry(
                 subtract: tag == 3, place: place, seconds: UInt32(seconds), weight: Int(weight),
                 repeatGap: try reader.byte())
+        case 4, 5:
+            let count = try reader.count(max: Self.othersCountMax)
+            let place = try place()
+            items.removeAll(keepingCapacity: true)
+            for _ in 0..<count { items.append(try self.place()) }
+            return .together(subtract: tag == 5, place: place)
         default: throw MalformedBytes("operation \(tag) of statistics edits is unknown")
         }
     }

@@ -8,7 +8,7 @@ import Testing
 struct EvaluatorTests {
     private func evaluator(
         seen: SeenRule = .always, ranked: RankedItems = .all, items: [String] = [],
-        sources: [EvaluatedSource] = EvaluatedSource.allCases
+        sources: [EvaluatedSource] = [.rules, .popularity, .count]
     ) throws -> Evaluator {
         let types = EventTypes([
             EventType(name: "view", weight: 1, seen: seen),

@@ -16,7 +16,7 @@ struct Shop {
                 EventType(name: "view", weight: 1, seen: .never),
                 EventType(name: "buy", weight: 5, seen: .always),
                 EventType(name: "soap", weight: 2, seen: .cooldown(1_000_000)),
-            ]), historyMax: 20)
+            ]), historyMax: 20, cooccurrenceReach: 20)
         engine = Engine(EngineConfiguration(history: rules))
         for index in 0..<items where index % 9 != 0 {
             guard let id = ItemID("i\(index)") else { continue }

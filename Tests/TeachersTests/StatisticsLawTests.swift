@@ -11,13 +11,13 @@ struct Crowd {
     /// The edits of every event, as stored.
     var log: [[UInt8]] = []
 
-    init(historyMax: Int) {
+    init(historyMax: Int, reach: Int = 0) {
         rules = HistoryRules(
             types: EventTypes([
                 EventType(name: "view", weight: 1, seen: .never),
                 EventType(name: "buy", weight: 5, seen: .always),
                 EventType(name: "dislike", weight: -2, seen: .always),
-            ]), historyMax: historyMax)
+            ]), historyMax: historyMax, cooccurrenceReach: reach)
     }
 
     mutating func run(_ events: Int, _ random: inout SeededRandom) throws {
@@ -59,7 +59,7 @@ struct StatisticsLawTests {
         "streamed = folded at once, whatever repeats, evictions and forgetting", arguments: 0..<60)
     func streamingEqualsBatch(seed: Int) throws {
         var random = SeededRandom(seed: UInt64(seed))
-        var crowd = Crowd(historyMax: 2 + random.below(25))
+        var crowd = Crowd(historyMax: 2 + random.below(25), reach: random.below(28))
         try crowd.run(800, &random)
         let batch = try crowd.refolded()
         #expect(crowd.statistics.digest == batch.digest)
@@ -67,13 +67,75 @@ struct StatisticsLawTests {
             #expect(crowd.statistics.popularityDigest == batch.popularityDigest)
         }
         #expect(crowd.statistics.transitions.refusedCount == 0)
+        #expect(crowd.statistics.cooccurrences.refusedCount == 0)
+    }
+
+    @Test(
+        "co-occurrence is the count of histories that hold two items within reach",
+        arguments: 0..<20)
+    func cooccurrence(seed: Int) throws {
+        var random = SeededRandom(seed: UInt64(seed))
+        var crowd = Crowd(historyMax: 2 + random.below(25), reach: 1 + random.below(28))
+        try crowd.run(500, &random)
+        var expected: [[ItemKey]: Int64] = [:]
+        for state in crowd.states.values {
+            let items = state.history.filter { crowd.rules.types[$0.type].weight > 0 }.map(\.item)
+            for right in items.indices {
+                for left in max(0, right - crowd.rules.cooccurrenceReach)..<right {
+                    expected[[items[left], items[right]], default: 0] += 1
+                    expected[[items[right], items[left]], default: 0] += 1
+                }
+            }
+        }
+        let statistics = crowd.statistics
+        for (row, one) in statistics.items.keys.enumerated() {
+            for (column, other) in statistics.items.keys.enumerated() {
+                let held = statistics.cooccurrences[Int32(row), Int32(column)]
+                #expect(held == expected[[one, other]] ?? 0)
+            }
+        }
+    }
+
+    @Test("shards counted apart add up to the whole", arguments: 0..<6)
+    func shards(seed: Int) throws {
+        var random = SeededRandom(seed: UInt64(seed))
+        var crowd = Crowd(historyMax: 12, reach: 12)
+        try crowd.run(400, &random)
+        // Two instances, each with half of the users; then one takes over the other's edits.
+        let users = crowd.states.keys.sorted()
+        var sum = Statistics(halfLivesSeconds: [50_000, 400_000])
+        for half in [users.prefix(users.count / 2), users.suffix(users.count - users.count / 2)] {
+            var edits = StatisticsEditsWriter()
+            for user in half {
+                crowd.rules.addAll(crowd.states[user] ?? UserState(), edits: &edits)
+            }
+            try sum.apply(edits.finish(nextOffset: nil, fingerprint: 0))
+        }
+        #expect(sum.digest == crowd.statistics.digest)
+    }
+
+    @Test("what is not counted changes no fingerprint, digest or stored form")
+    func withoutCooccurrence() throws {
+        var random = SeededRandom(seed: 3)
+        var crowd = Crowd(historyMax: 12)
+        let counted = HistoryRules(types: crowd.rules.types, cooccurrenceReach: 5)
+        #expect(crowd.rules.fingerprint == HistoryRules(types: crowd.rules.types).fingerprint)
+        #expect(crowd.rules.fingerprint != counted.fingerprint)
+        try crowd.run(300, &random)
+        for edits in crowd.log {
+            guard var operations = try? StatisticsEdits(edits) else { continue }
+            while let operation = try operations.next() {
+                if case .together = operation { Issue.record("co-occurrence was not asked for") }
+            }
+        }
+        #expect(crowd.statistics.cooccurrences.pairCount == 0)
     }
 
     @Test(
         "edits in any order give the same counts, and taken back leave nothing", arguments: 0..<20)
     func editsCommute(seed: Int) throws {
         var random = SeededRandom(seed: UInt64(seed))
-        var crowd = Crowd(historyMax: 12)
+        var crowd = Crowd(historyMax: 12, reach: seed % 14)
         try crowd.run(300, &random)
         var shuffled = Statistics(halfLivesSeconds: [50_000, 400_000])
         for edits in crowd.log.shuffled(using: &random) { try shuffled.apply(edits) }
@@ -87,9 +149,10 @@ struct StatisticsLawTests {
     @Test("a checkpoint reads back as the same statistics", arguments: 0..<10)
     func checkpoint(seed: Int) throws {
         var random = SeededRandom(seed: UInt64(seed))
-        var crowd = Crowd(historyMax: 12)
+        var crowd = Crowd(historyMax: 12, reach: seed % 2 * 12)
         try crowd.run(500, &random)
         let chunks = crowd.statistics.checkpointChunks(fingerprint: 7)
+        #expect(chunks[0][0] == (seed % 2 == 0 ? 1 : 2), "the format tells what is counted")
         let read = try Statistics(
             checkpointChunks: chunks, halfLivesSeconds: [50_000, 400_000], pairCountMax: 1_000_000,
             fingerprint: 7)
@@ -106,7 +169,7 @@ struct StatisticsLawTests {
     @Test("damaged edits and checkpoints are refused or read, never a trap", arguments: 0..<20)
     func damage(seed: Int) throws {
         var random = SeededRandom(seed: UInt64(seed))
-        var crowd = Crowd(historyMax: 12)
+        var crowd = Crowd(historyMax: 12, reach: seed % 2 * 5)
         try crowd.run(60, &random)
         var scratch = Statistics(halfLivesSeconds: [50_000, 400_000])
         for edits in crowd.log where !edits.isEmpty {

@@ -126,6 +126,49 @@ struct LinearAlgebraTests {
         }
     }
 
+    @Test(
+        "single precision agrees with double; two triangles make a solve", arguments: [1, 3, 8, 33])
+    func singlePrecision(n: Int) throws {
+        let matrix = Self.positiveDefinite(n)
+        var reference = matrix
+        var referenceSpan = reference.mutableSpan
+        try factorise(&referenceSpan, n: n)
+        var expected = Self.numbers(3 * n, seed: 4).map(Double.init)
+        var expectedSpan = expected.mutableSpan
+        solve(factor: reference.span, n: n, rightSides: &expectedSpan, count: 3)
+        var factor = matrix.map { Float($0) }
+        var span = factor.mutableSpan
+        try factorise(&span, n: n)
+        var whole = Self.numbers(3 * n, seed: 4)
+        var halves = whole
+        var wholeSpan = whole.mutableSpan
+        solve(factor: factor.span, n: n, rightSides: &wholeSpan, count: 3)
+        var halvesSpan = halves.mutableSpan
+        solveTriangle(factor: factor.span, n: n, rightSides: &halvesSpan, count: 3)
+        solveTriangle(factor: factor.span, .transposed, n: n, rightSides: &halvesSpan, count: 3)
+        for (index, value) in expected.enumerated() {
+            #expect(abs(Double(whole[index]) - value) < 1e-4)
+            #expect(abs(Double(halves[index]) - value) < 1e-4)
+        }
+        var inverse = factor
+        var inverseSpan = inverse.mutableSpan
+        try invert(factor: &inverseSpan, n: n)
+        var expectedInverse = reference
+        var expectedInverseSpan = expectedInverse.mutableSpan
+        try invert(factor: &expectedInverseSpan, n: n)
+        for row in 0..<n {
+            for column in 0...row {
+                let at = row * n + column
+                #expect(abs(Double(inverse[at]) - expectedInverse[at]) < 1e-4)
+            }
+        }
+        var indefinite: [Float] = [1, 0, 0, -1]
+        #expect(throws: NotPositiveDefinite(order: 2)) {
+            var span = indefinite.mutableSpan
+            try factorise(&span, n: 2)
+        }
+    }
+
     @Test("a matrix that is not positive definite is refused with the order of the minor")
     func indefinite() {
         var matrix: [Double] = [1, 0, 0, -1]

@@ -32,8 +32,16 @@ struct EvalCommand: ParsableCommand {
         help:
             "The folder with events.jsonl and items.jsonl; for office with the released CSV files.")
     var data: String
-    @Option(help: "rules, popularity or count (undecayed); may be repeated.")
-    var teacher: [EvaluatedSource] = [.rules, .popularity]
+    @Option(
+        help: ArgumentHelp(
+            "One of \(EvaluatedSource.names.joined(separator: ", ")); may be repeated.",
+            discussion:
+                "count is undecayed. Parameters follow a colon: item-knn:decay=0.5,shrink=5.",
+            valueName: "name"))
+    var teacher: [JudgedTeacher] = [JudgedTeacher(.rules), JudgedTeacher(.popularity)]
+    @Option(help: "Items of a history within which two count as together; 0 counts none.")
+    var reach: Int?
+    @Option(help: "Models are solved anew after so many learnt events.") var interval = 5_000
     @Option(help: "Share of the events learned before the first one is scored.")
     var warmUp: Double?
     @Option(help: "Score only every n-th event.") var every = 1
@@ -67,7 +75,11 @@ struct EvalCommand: ParsableCommand {
         if let recency, recency != "harmonic", !(0...1).contains(Double(recency) ?? -1) {
             throw ValidationError("--recency '\(recency)' is neither harmonic nor in 0...1")
         }
-        if Set(teacher).count != teacher.count {
+        if let reach, !(0...UserState.historyCountMax).contains(reach) {
+            throw ValidationError("--reach \(reach) is not in 0...\(UserState.historyCountMax)")
+        }
+        guard interval >= 1 else { throw ValidationError("--interval \(interval) is below 1") }
+        if Set(teacher.map(\.source)).count != teacher.count {
             throw ValidationError("--teacher names one twice")
         }
     }
@@ -89,7 +101,8 @@ struct EvalCommand: ParsableCommand {
         let types = EventTypes([EventType(name: "review", weight: 1, seen: .never)])
         let evaluator = Evaluator(
             EvaluatorConfiguration(
-                engine: engine(types, rules: .baskets), sources: teacher, cutoff: cutoff))
+                engine: engine(types, rules: .baskets), sources: teacher.map(\.source),
+                cutoff: cutoff, teachers: teacher.compactMap(\.model)))
         for record in split.items { evaluator.set(record) }
         var progress = ProgressBar(
             "evaluating", total: split.train.count + split.test.count)
@@ -109,8 +122,9 @@ struct EvalCommand: ParsableCommand {
         let log = try LoadedLog(folder: data, seen: repeats ? .never : .always)
         let evaluator = Evaluator(
             EvaluatorConfiguration(
-                engine: engine(log.types, rules: RuleParameters()), sources: teacher,
-                rankedItems: ranked, cutoff: cutoff))
+                engine: engine(log.types, rules: RuleParameters()),
+                sources: teacher.map(\.source), rankedItems: ranked, cutoff: cutoff,
+                teachers: teacher.compactMap(\.model), solveInterval: interval))
         let share = warmUp ?? (order == .timeSplit ? 0.8 : 0.5)
         let (evaluation, method): (EvaluationProtocol, String) =
             switch order {
@@ -160,8 +174,11 @@ struct EvalCommand: ParsableCommand {
                     + "back-off \(fixed(engine.rules.backoff, 3))"
             ),
             ReportedFact("half-life of popularity", halfLife),
-            ReportedFact("seed", "none: nothing is drawn at random"),
         ]
+        for model in teacher.compactMap(\.model) {
+            facts.append(ReportedFact(model.name, model.parameterText))
+        }
+        facts.append(contentsOf: solveFacts(of: evaluator))
         if evaluator.userCount > 0 {
             facts.insert(ReportedFact("users", grouped(evaluator.userCount)), at: 3)
         }
@@ -172,13 +189,31 @@ struct EvalCommand: ParsableCommand {
                 "\(evaluator.contradictionCount) served lists contradict the full ranking: a defect"
             )
         }
+        if let failure = evaluator.solveFailure {
+            warnings.append("a model has failed: \(failure)")
+        }
         if evaluator.outcomes.allSatisfy(\.isEmpty) {
             warnings.append("no event could be scored: is the log long enough?")
         }
         return EvaluationReport(
             title: title, method: method, facts: facts, files: files, cutoff: cutoff,
-            outcomes: zip(teacher, evaluator.outcomes).map { ($0.rawValue, $1) },
+            outcomes: zip(teacher, evaluator.outcomes).map { ($0.source.name, $1) },
             warnings: warnings)
+    }
+
+    private func solveFacts(of evaluator: Evaluator) -> [ReportedFact] {
+        let reach = evaluator.configuration.engine.history.cooccurrenceReach
+        var facts: [ReportedFact] = []
+        if reach > 0 {
+            facts.append(ReportedFact("co-occurrence", "within \(reach) items of a history"))
+        }
+        if evaluator.solvedCount > 0 {
+            facts.append(ReportedFact("models solved", grouped(evaluator.solvedCount)))
+        }
+        let isDrawn = teacher.contains { $0.model.map { type(of: $0).isDrawn } ?? false }
+        facts.append(
+            ReportedFact("seed", isDrawn ? "1" : "none: nothing is drawn at random"))
+        return facts
     }
 
     // MARK: - Parts
@@ -190,7 +225,11 @@ struct EvalCommand: ParsableCommand {
         }
         if let prior { rules.prior = prior }
         if let backoff { rules.backoff = backoff }
-        var configuration = EngineConfiguration(history: HistoryRules(types: types), rules: rules)
+        var history = HistoryRules(types: types)
+        // Counted where somebody reads it: it is the larger part of the work.
+        let isRead = teacher.contains { $0.model.map { type(of: $0).readsCooccurrence } ?? false }
+        history.cooccurrenceReach = reach ?? (isRead ? history.historyMax : 0)
+        var configuration = EngineConfiguration(history: history, rules: rules)
         if let halfLife { configuration.halfLivesSeconds = [Int64(halfLife * 3_600)] }
         return configuration
     }
@@ -219,5 +258,29 @@ struct EvalCommand: ParsableCommand {
     }
 }
 
-extension EvaluatedSource: ExpressibleByArgument {}
+/// A source as the command line names it: `rules`, or a teacher with parameters, `item-knn:decay=0.5`.
+struct JudgedTeacher: ExpressibleByArgument {
+    var source: EvaluatedSource
+    /// Nil for the rungs that serve and for the count.
+    var model: (any Teacher)?
+
+    init(_ source: EvaluatedSource) { self.source = source }
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ":", maxSplits: 1)
+        guard let name = parts.first.map(String.init),
+            let source = EvaluatedSource(name: name)
+        else { return nil }
+        self.init(source)
+        if case .teacher = source { model = TeacherRegistry.teacher(named: name) }
+        guard parts.count == 2 else { return }
+        for setting in parts[1].split(separator: ",") {
+            let pair = setting.split(separator: "=", maxSplits: 1)
+            guard pair.count == 2, let value = Double(pair[1]), model != nil,
+                (try? model?.set(String(pair[0]), to: value)) != nil
+            else { return nil }
+        }
+    }
+}
+
 extension RankedItems: ExpressibleByArgument {}

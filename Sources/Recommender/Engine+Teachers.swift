@@ -1,0 +1,57 @@
+// Teachers beside the rules: solved elsewhere from a copy of the statistics, put in place here between two batches,
+// and able to make a list of their own.
+
+public import Interactions
+public import Teachers
+
+extension Engine {
+    /// Puts a teacher in place of the one of its name. Binding costs a look-up an item; serving reads the new version
+    /// from the next call on.
+    public func install(_ teacher: any Teacher) {
+        var teacher = teacher
+        teacher.bind(to: statistics.items)
+        teachers[teacher.name] = teacher
+    }
+
+    /// Numbers of items changed: models find theirs again.
+    func bindTeachers() { for teacher in teachers.values { install(teacher) } }
+
+    /// The best items that one teacher proposes, best first; fewer than `count` where it has nothing to say, none when
+    /// it is not installed or has learnt nothing.
+    public func recommend(
+        _ state: UserState, by name: String, external: [UInt8] = [], session: [ItemKey] = [],
+        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], count: Int, now: Milliseconds
+    ) -> [ListedItem] {
+        guard let teacher = teachers[name] else { return [] }
+        let request = ListRequest(
+            recent: [], hidden: hidden(state, now: now) + session + exclude,
+            candidates: candidates, count: count, now: now)
+        return scorer.list(
+            request, by: teacher, for: user(state, session: session, external: external),
+            statistics: statistics, catalogue: catalogue)
+    }
+
+    /// A teacher's score of every item by number; nil where it has nothing to say.
+    public func scoreAll(
+        _ state: UserState, by name: String, external: [UInt8] = []
+    ) -> [Double?] {
+        guard let teacher = teachers[name] else {
+            return Array(repeating: nil, count: statistics.items.count)
+        }
+        return teacher.logits(
+            of: user(state, session: [], external: external), from: statistics)
+    }
+
+    private func user(
+        _ state: UserState, session: [ItemKey], external: [UInt8]
+    ) -> TeacherUser {
+        var user = TeacherUser(state, rules: configuration.history, external: external)
+        guard !session.isEmpty else { return user }
+        // What was just looked at counts like an event of weight 1, and counts once.
+        let held = session.reversed()
+        let kept = user.items.indices.filter { !session.contains(user.items[$0]) }
+        user.weights = held.map { _ in 1 } + kept.map { user.weights[$0] }
+        user.items = held + kept.map { user.items[$0] }
+        return user
+    }
+}
