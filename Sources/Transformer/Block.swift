@@ -142,13 +142,15 @@ public func forward(
 /// tried on a history.
 public func forward(
     _ x: inout [Float], block: BlockLayout, parameters: Span<Float>, pass: BlockPass,
-    against cache: KeyValueCache, trace: inout BlockTrace
+    against cache: KeyValueCache, adapter: BlockAdapter? = nil,
+    adapterParameters: Span<Float> = Span(), trace: inout BlockTrace
 ) {
-    project(x, block, parameters, pass, &trace)
+    project(x, block, parameters, pass, adapter, adapterParameters, &trace)
+    let rows = 0..<pass.rows
     attend(
-        trace.q, cache.keys, cache.values, block.shape, pass, into: &trace.attended,
+        trace.q, cache.keys, cache.values, rows: rows, block.shape, pass, into: &trace.attended,
         logSums: &trace.logSums)
-    finish(&x, block, parameters, pass, &trace)
+    finish(&x, block, parameters, pass, adapter, adapterParameters, &trace)
 }
 
 /// Queries, keys and values of the rows, turned by their positions.
