@@ -146,10 +146,9 @@ public func forward(
     adapterParameters: Span<Float> = Span(), trace: inout BlockTrace
 ) {
     project(x, block, parameters, pass, adapter, adapterParameters, &trace)
-    let rows = 0..<pass.rows
     attend(
-        trace.q, cache.keys, cache.values, rows: rows, block.shape, pass, into: &trace.attended,
-        logSums: &trace.logSums)
+        trace.q, cache.keys, cache.values, rows: 0..<pass.rows, block.shape, pass,
+        into: &trace.attended, logSums: &trace.logSums)
     finish(&x, block, parameters, pass, adapter, adapterParameters, &trace)
 }
 

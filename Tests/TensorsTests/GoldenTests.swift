@@ -161,7 +161,7 @@ struct GoldenTests {
         var dxSpan = dx.mutableSpan
         // The base's part of dx is the linear layer's.
         linearBackward(d.span, weights: w.span, dx: &dxSpan, rows: 5, inputs: 7, outputs: 6)
-        var (dHidden, dPair) = (hidden, Self.zeros(a) + Self.zeros(b))
+        var (dHidden, dPair) = (hidden, Self.zeros(a + b))
         var dHiddenSpan = dHidden.mutableSpan
         var dPairSpan = dPair.mutableSpan
         lowRankBackward(
@@ -170,7 +170,8 @@ struct GoldenTests {
             outputs: 6, rank: 2, scale: 0.5)
         expectClose(y, golden.output)
         expectClose(dx, try golden.gradient("x"))
-        expectClose(dPair, try golden.gradient("a") + golden.gradient("b"))
+        expectClose(Array(dPair[..<a.count]), try golden.gradient("a"))
+        expectClose(Array(dPair[a.count...]), try golden.gradient("b"))
     }
 
     @Test("ten steps of AdamW")
