@@ -46,8 +46,10 @@ extension Decoder {
         sampling: Sampling = .greedy, limits: GenerationLimits, scratch: inout DecoderScratch,
         receive: (Int32) -> Bool = { _ in true }
     ) throws(DecoderError) -> Generation {
+        let open = prompt.segments.last ?? state.segment
+        let segments = [segment ?? open]
+        guard segments[0] >= open else { throw .segmentBefore(segments[0], open: open) }
         var scores = try prefill(prompt, state: &state, scratch: &scratch)
-        let segments = [segment ?? state.segment]
         var tokens: [Int32] = []
         while tokens.count < limits.countMax {
             let token = try sampling.token(scores.span, step: tokens.count)

@@ -27,13 +27,19 @@ public struct Sampling: Sendable, Equatable {
 
     /// The token drawn at `step` from logits over the vocabulary; -infinity is a token that may not come.
     public func token(_ logits: Span<Float>, step: Int) throws(DecoderError) -> Int32 {
+        var greatest = -Float.infinity
+        for index in 0..<logits.count {
+            guard !logits[index].isNaN else { throw .notFinite }
+            greatest = max(greatest, logits[index])
+        }
+        guard greatest.isFinite else { throw .notFinite }
         let isGreedy = temperature == 0
         let kept = isGreedy ? 1 : topK == 0 ? logits.count : min(topK, logits.count)
-        var best = [Int32](repeating: 0, count: kept)
-        var indices = best.mutableSpan
-        Tensors.topK(logits, into: &indices)
-        guard !best.isEmpty, logits[Int(best[0])].isFinite else { throw .notFinite }
-        for index in 0..<logits.count where logits[index].isNaN { throw .notFinite }
+        var best = (0..<Int32(kept)).map(\.self)
+        if kept < logits.count || topP < 1 {  // else any order does
+            var indices = best.mutableSpan
+            Tensors.topK(logits, into: &indices)
+        }
         if isGreedy { return best[0] }
         let scaled = best.map { logits[Int($0)] / temperature }
         var shares = [Float](repeating: 0, count: kept)

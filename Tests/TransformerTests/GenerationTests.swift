@@ -70,6 +70,30 @@ struct GenerationTests {
         #expect(error(fed, whole) < floatError)
     }
 
+    @Test("an answer is a segment of its own, fed as such")
+    func segments() throws {
+        let small = SmallDecoder(.split(intra: 1, inter: 1, layerCount: 2))
+        let prompt = DecoderInput(tokens(5, seed: 6), segments: [0, 1, 1, 2, 2])
+        var state = DecoderState(small.decoder.shape)
+        var scratch = DecoderScratch()
+        let made = try small.decoder.generate(
+            prompt, segment: 3, state: &state, limits: GenerationLimits(countMax: 6),
+            scratch: &scratch)
+        var all = prompt
+        for token in made.tokens {
+            let logits = try small.logits(all).suffix(30)
+            #expect(logits.max() == logits[logits.startIndex + Int(token)])
+            all = DecoderInput(all.tokens + [token], segments: all.segments + [3])
+        }
+        #expect(state.segment == 3)
+        #expect(throws: DecoderError.segmentBefore(1, open: 2)) {
+            var fresh = DecoderState(small.decoder.shape)
+            return try small.decoder.generate(
+                prompt, segment: 1, state: &fresh, limits: GenerationLimits(countMax: 1),
+                scratch: &scratch)
+        }
+    }
+
     @Test("a seed draws the same text again, another one another")
     func seeds() throws {
         let prompt = tokens(4, seed: 1)
