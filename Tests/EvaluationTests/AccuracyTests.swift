@@ -60,13 +60,14 @@ struct AccuracyTests {
         }
     }
 
-    @Test("Office: raw counts and sequential rules reach the reference")
+    @Test("Office: raw counts, sequential rules, item-kNN and EASE reach the reference")
     func office() throws {
         let types = EventTypes([EventType(name: "review", weight: 1, seen: .never)])
         let evaluator = Evaluator(
             EvaluatorConfiguration(
-                engine: EngineConfiguration(history: HistoryRules(types: types), rules: .baskets),
-                sources: [.rules, .count]))
+                engine: EngineConfiguration(
+                    history: HistoryRules(types: types, cooccurrenceReach: 512), rules: .baskets),
+                sources: [.rules, .count, .teacher("item-knn"), .teacher("ease")]))
         for row in try DataFolder.table("office/item.csv") where (row["title"] ?? "").count <= 50 {
             let id = try #require(ItemID(row["iid"] ?? ""))
             evaluator.set(ItemRecord(id: id, title: row["title"] ?? ""))
@@ -80,6 +81,11 @@ struct AccuracyTests {
         // .0892 and .0753 with repeats as pairs of their own; not worse than that, less the tolerance.
         #expect(rules.estimate(.hitRate, cutoff: 10).mean >= 0.0892 - 0.001)
         #expect(rules.estimate(.gain, cutoff: 10).mean >= 0.0753 - 0.001)
+        for (index, hitRate, gain) in [(2, 0.0722, 0.0575), (3, 0.0756, 0.0570)] {
+            let outcomes = evaluator.outcomes[index]
+            #expect(abs(outcomes.estimate(.hitRate, cutoff: 10).mean - hitRate) <= 0.001)
+            #expect(abs(outcomes.estimate(.gain, cutoff: 10).mean - gain) <= 0.001)
+        }
         let cold = Dictionary(grouping: rules, by: Breakdown.coldness.group).mapValues(\.count)
         #expect(cold == [0: 724, 1: 930, 2: 3_346])
         #expect(evaluator.contradictionCount == 0)
