@@ -83,7 +83,7 @@ let package = Package(
             "ModelFolders",
             [
                 "Interactions", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
-                "ItemModel",
+                "ItemModel", "Teachers",
             ]),
 
         // The rim: ports, lanes and the parts that touch the world.
