@@ -76,7 +76,7 @@ let package = Package(
         module("TokenTrie"),
         module("ItemModel", ["TokenTrie", "Tensors", "Transformer"]),
         module("Alignment", ["TokenTrie"]),
-        module("Recommender", ["Interactions", "Teachers"]),
+        module("Recommender", ["Interactions", "Tensors", "ItemModel", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
 
         module(

@@ -17,6 +17,7 @@ extension Coordinator {
         guard phase == .running else { return }
         retryLoads()
         reclaimFenced()
+        if engine.encodeItems(atMost: Self.itemsEncodedATick) { versions.raiseAll() }
         pollPeers()
         startCheckpointIfDue()
         startSweepIfDue()
@@ -25,6 +26,9 @@ extension Coordinator {
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
         for user in due { refresh(user) }
     }
+
+    /// A few milliseconds of work: ingest does not wait for a big catalogue.
+    private static let itemsEncodedATick = 64
 
     /// What the status page and the metrics show of the state.
     private func observeGauges() {
@@ -43,6 +47,7 @@ extension Coordinator {
             ("edits_not_checkpointed_bytes", Double(uncheckpointedBytes)),
         ]
         for (name, value) in gauges { act(.observe(.gauge(name, value))) }
+        for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
     }
 
     private func retryLoads() {
@@ -230,6 +235,6 @@ extension Coordinator {
                     InfoLine("feeds_published", "\(feeds.publishedCount)"),
                     InfoLine("feeds_refused", "\(feeds.refusedCount)"),
                 ]),
-        ] + (configuration.prequential ? [meter.info] : [])
+        ] + modelSection + (configuration.prequential ? [meter.info] : [])
     }
 }
