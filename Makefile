@@ -22,7 +22,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census parity bench counts fuzz tsan asan check-config install clean
+.PHONY: all setup build demo test lint format census parity bench bench-decoder counts fuzz tsan asan check-config install clean
 
 all: build
 
@@ -76,6 +76,10 @@ tsan:
 
 asan:
 	@SWIFT=$(SWIFT) Tests/Sanitizers/run.sh address 1
+# The decoder against PyTorch: needs a Python that has torch, transformers and peft, in PYTHON.
+bench-decoder:
+	MILLRACE_BENCHMARKS=1 $(SWIFT) build -c release $(SWIFT_BUILD_FLAGS) --product DecoderBenchmark
+	$(PYTHON) Tests/Benchmarks/decoder.py "$$($(SWIFT) build -c release $(SWIFT_BUILD_FLAGS) --show-bin-path)/DecoderBenchmark"
 
 check-config: build
 	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" check-config Config/millrace.yaml

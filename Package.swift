@@ -69,6 +69,9 @@ let package = Package(
         module("Checkpoints", ["JSONDocuments"]),
         module("Tensors", ["COpenBLAS", "CKernels"]),
         module("Transformer", ["Tensors"]),
+        module(
+            "LanguageModel",
+            ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
         module("Teachers", ["Interactions", "Tensors"]),
         module("TokenTrie"),
         module("ItemModel", ["TokenTrie", "Tensors", "Transformer"]),
@@ -132,7 +135,13 @@ let package = Package(
         tests("TokenizationTests", ["Tokenization", "JSONDocuments", "TestKit"]),
         tests("CheckpointsTests", ["Checkpoints", "JSONDocuments", "TestKit"]),
         tests("TensorsTests", ["Tensors", "ReferenceModel", "TestKit"]),
-        tests("TransformerTests", ["Transformer", "Tensors", "TestKit"]),
+        tests("TransformerTests", ["Transformer", "Tensors", "ReferenceModel", "TestKit"]),
+        tests(
+            "LanguageModelTests",
+            [
+                "LanguageModel", "Transformer", "Tensors", "Checkpoints", "Tokenization",
+                "JSONDocuments", "TestKit",
+            ]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
         tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
@@ -164,7 +173,7 @@ if Context.environment["MILLRACE_FUZZ"] != nil {
             linkerSettings: [.unsafeFlags(["-sanitize=address"]), .linkedLibrary("stdc++")]))
 }
 
-// `make counts`: what callgrind counts; and P8, beside Tests/Benchmarks/trie.py.
+// `make counts`: what callgrind counts; P5, P6 and P8, beside decoder.py and trie.py.
 if Context.environment["MILLRACE_BENCHMARKS"] != nil {
     package.targets += [
         .executableTarget(
@@ -177,6 +186,9 @@ if Context.environment["MILLRACE_BENCHMARKS"] != nil {
         .executableTarget(
             name: "KernelCounts", dependencies: ["Tensors"],
             path: "Tests/Benchmarks/KernelCounts", swiftSettings: strict),
+        .executableTarget(
+            name: "DecoderBenchmark", dependencies: ["LanguageModel", "Transformer", "Tensors"],
+            path: "Tests/Benchmarks/DecoderBenchmark", swiftSettings: strict),
         .executableTarget(
             name: "TeacherCosts", dependencies: ["Teachers", "Interactions", "Tensors"],
             path: "Tests/Benchmarks/TeacherCosts", swiftSettings: strict),

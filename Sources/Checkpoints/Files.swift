@@ -125,4 +125,7 @@ public func readDocument(_ path: String) throws(DocumentError) -> JSONNode {
     return try JSONNode(parsing: bytes, document: path)
 }
 
+/// Whether there is something at `path`.
+public func isPresent(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
 func systemReason() -> String { unsafe String(cString: strerror(errno)) }

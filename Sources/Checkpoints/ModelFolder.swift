@@ -1,6 +1,5 @@
 // A Hugging Face folder: config.json, and the weights in one safetensors file or in shards with an index.
 
-import Glibc
 public import JSONDocuments
 
 /// An opened model folder. Every expected tensor is known to be there, in its shape and in a readable type.
@@ -69,7 +68,7 @@ public struct ModelFolder: Sendable {
     private static func open(_ path: String) throws(DocumentError) -> ([SafetensorsFile], Places) {
         let index = "\(path)/model.safetensors.index.json"
         let single = "\(path)/model.safetensors"
-        guard unsafe access(single, F_OK) != 0, unsafe access(index, F_OK) == 0 else {
+        guard !isPresent(single), isPresent(index) else {
             let file = try SafetensorsFile(path: single)
             let places = file.entries.map { (ExactText($0.name), (file: 0, entry: $0)) }
             return ([file], Dictionary(uniqueKeysWithValues: places))

@@ -14,17 +14,20 @@ public func lowRank(
         scale: scale, keep: 1)
 }
 
-/// Adds to dx, dA and dB, given dy and what `lowRank` was given and kept. dHidden is scratch of rows × rank.
+/// Adds to dx and to dPair (dA, then dB, as a layout holds them one after the other), given dy and what `lowRank` was
+/// given and kept. dHidden is scratch of rows × rank.
 public func lowRankBackward(
     _ dy: Span<Float>, x: Span<Float>, hidden: Span<Float>, a: Span<Float>, b: Span<Float>,
     dHidden: inout MutableSpan<Float>, dx: inout MutableSpan<Float>,
-    dA: inout MutableSpan<Float>, dB: inout MutableSpan<Float>, rows: Int, inputs: Int,
-    outputs: Int, rank: Int, scale: Float
+    dPair: inout MutableSpan<Float>, rows: Int, inputs: Int, outputs: Int, rank: Int, scale: Float
 ) {
+    precondition(dPair.count == rank * (inputs + outputs), "shapes of an adapter's gradients")
     multiply(dy, .plain, b, into: &dHidden, m: rows, n: rank, k: outputs, scale: scale)
-    linearBackward(
-        dy, x: hidden, dWeights: &dB, rows: rows, inputs: rank, outputs: outputs, scale: scale)
+    var dA = dPair._mutatingExtracting(0..<rank * inputs)
     linearBackward(
         dHidden.span, x: x, dWeights: &dA, rows: rows, inputs: inputs, outputs: rank)
+    var dB = dPair._mutatingExtracting(rank * inputs..<dPair.count)
+    linearBackward(
+        dy, x: hidden, dWeights: &dB, rows: rows, inputs: rank, outputs: outputs, scale: scale)
     linearBackward(dHidden.span, weights: a, dx: &dx, rows: rows, inputs: inputs, outputs: rank)
 }

@@ -27,8 +27,8 @@ public func rmsNormBackward(
 ) {
     precondition(
         x.count == rows * width && dy.count == x.count && dx.count == x.count
-            && gain.count == width && dGain.count == width && reciprocals.count == rows
-            && width > 0, "shapes of a norm")
+            && gain.count == width && (dGain.count == width || dGain.isEmpty)
+            && reciprocals.count == rows && width > 0, "shapes of a norm")
     for row in 0..<rows {
         let place = row * width..<(row + 1) * width
         let from = x.extracting(place)
@@ -39,9 +39,9 @@ public func rmsNormBackward(
         let along = tripleProduct(above, gain, from)
         let pull = along * reciprocal * reciprocal * reciprocal / Float(width)
         for index in 0..<width {
-            let slope = above[index] * reciprocal
-            dGain[index] += slope * from[index]
-            below[index] += slope * gain[index] - from[index] * pull
+            below[index] += above[index] * reciprocal * gain[index] - from[index] * pull
         }
+        guard !dGain.isEmpty else { continue }
+        for index in 0..<width { dGain[index] += above[index] * reciprocal * from[index] }
     }
 }

@@ -38,43 +38,18 @@ func norm(
         epsilon: epsilon)
 }
 
-/// Adds to dx and to the gradients of the gain.
+/// Adds to dx and, unless `gradients` is empty, to the gradients of the gain.
 func backwardNorm(
     _ dy: [Float], x: [Float], gain: Range<Int>, _ parameters: Span<Float>, reciprocals: [Float],
     dx: inout [Float], _ gradients: inout [Float], rows: Int, width: Int
 ) {
     var below = dx.mutableSpan
+    let place = gradients.isEmpty ? 0..<0 : gain
     var all = gradients.mutableSpan
-    var dGain = all._mutatingExtracting(gain)
+    var dGain = all._mutatingExtracting(place)
     rmsNormBackward(
         dy.span, x: x.span, gain: parameters.extracting(gain), reciprocals: reciprocals.span,
         dx: &below, dGain: &dGain, rows: rows, width: width)
-}
-
-/// y = x Wᵀ + bias; without a bias its range is empty.
-func apply(
-    _ x: [Float], _ weights: Range<Int>, _ parameters: Span<Float>, bias: Range<Int> = 0..<0,
-    into y: inout [Float], rows: Int, inputs: Int, outputs: Int
-) {
-    var out = y.mutableSpan
-    linear(
-        x.span, weights: parameters.extracting(weights), bias: parameters.extracting(bias),
-        into: &out, rows: rows, inputs: inputs, outputs: outputs)
-}
-
-/// Through y = x Wᵀ: adds to dx and to the gradients of W.
-func backwardApply(
-    _ dy: [Float], x: [Float], _ weights: Range<Int>, _ parameters: Span<Float>,
-    dx: inout [Float], _ gradients: inout [Float], rows: Int, inputs: Int, outputs: Int
-) {
-    var below = dx.mutableSpan
-    linearBackward(
-        dy.span, weights: parameters.extracting(weights), dx: &below, rows: rows, inputs: inputs,
-        outputs: outputs)
-    var all = gradients.mutableSpan
-    var dWeights = all._mutatingExtracting(weights)
-    linearBackward(
-        dy.span, x: x.span, dWeights: &dWeights, rows: rows, inputs: inputs, outputs: outputs)
 }
 
 func turn(

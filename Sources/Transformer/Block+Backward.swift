@@ -14,6 +14,8 @@ public struct BlockScratch: Sendable {
     var dk: [Float] = []
     var dv: [Float] = []
     var dRaw: [Float] = []
+    /// Of an adapter: rows × rank.
+    var dLowRank: [Float] = []
 
     public init() {}
 }
@@ -23,16 +25,38 @@ public func backward(
     _ dx: inout [Float], block: BlockLayout, parameters: Span<Float>, pass: BlockPass,
     trace: BlockTrace, gradients: inout [Float], scratch: inout BlockScratch
 ) {
-    backwardFeedForward(&dx, block, parameters, pass, trace, &gradients, &scratch)
-    backwardAttention(&dx, block, parameters, pass, trace, &gradients, &scratch)
+    precondition(gradients.count == parameters.count, "a gradient for every parameter")
+    var none = AdapterGradients(nil, [])
+    backwardFeedForward(
+        &dx, block, parameters, pass, trace, &gradients, Span(), &none, &scratch)
+    backwardAttention(&dx, block, parameters, pass, trace, &gradients, Span(), &none, &scratch)
+}
+
+/// The same with the block's parameters frozen: nothing is computed for their gradients. Those of the adapter are added
+/// to `adapterGradients`, an array of the adapter's layout.
+public func backward(
+    _ dx: inout [Float], block: BlockLayout, parameters: Span<Float>, pass: BlockPass,
+    adapter: BlockAdapter, adapterParameters: Span<Float>, trace: BlockTrace,
+    adapterGradients: inout [Float], scratch: inout BlockScratch
+) {
+    precondition(
+        adapterGradients.count == adapterParameters.count, "a gradient for every parameter")
+    var frozen: [Float] = []
+    var adapted = AdapterGradients(adapter, [])
+    swap(&adapted.values, &adapterGradients)
+    backwardFeedForward(
+        &dx, block, parameters, pass, trace, &frozen, adapterParameters, &adapted, &scratch)
+    backwardAttention(
+        &dx, block, parameters, pass, trace, &frozen, adapterParameters, &adapted, &scratch)
+    swap(&adapted.values, &adapterGradients)
 }
 
 private func backwardFeedForward(
     _ dx: inout [Float], _ block: BlockLayout, _ parameters: Span<Float>, _ pass: BlockPass,
-    _ trace: BlockTrace, _ gradients: inout [Float], _ scratch: inout BlockScratch
+    _ trace: BlockTrace, _ gradients: inout [Float], _ adapterParameters: Span<Float>,
+    _ adapted: inout AdapterGradients, _ scratch: inout BlockScratch
 ) {
-    let shape = block.shape
-    let (rows, width, inner) = (pass.rows, shape.width, shape.feedForward)
+    let (rows, width, inner) = (pass.rows, block.shape.width, block.shape.feedForward)
     zero(&scratch.dAdded, rows * width)
     zero(&scratch.dHidden, rows * inner)
     zero(&scratch.dGate, rows * inner)
@@ -40,16 +64,17 @@ private func backwardFeedForward(
     zero(&scratch.dNormed, rows * width)
     backwardDrop(dx, dx: &scratch.dAdded, rate: pass.dropout, pass.stream(block, 1))
     backwardApply(
-        scratch.dAdded, x: trace.hidden, block.down, parameters, dx: &scratch.dHidden, &gradients,
-        rows: rows, inputs: inner, outputs: width)
+        scratch.dAdded, x: trace.hidden, .down, block, parameters, trace, dx: &scratch.dHidden,
+        &gradients, adapterParameters, &adapted, &scratch.dLowRank, rows: rows)
     backwardGatedUnit(
         scratch.dHidden, trace.gate, trace.up, dGate: &scratch.dGate, dUp: &scratch.dUp)
     backwardApply(
-        scratch.dGate, x: trace.middleNormed, block.gate, parameters, dx: &scratch.dNormed,
-        &gradients, rows: rows, inputs: width, outputs: inner)
+        scratch.dGate, x: trace.middleNormed, .gate, block, parameters, trace,
+        dx: &scratch.dNormed, &gradients, adapterParameters, &adapted, &scratch.dLowRank,
+        rows: rows)
     backwardApply(
-        scratch.dUp, x: trace.middleNormed, block.up, parameters, dx: &scratch.dNormed,
-        &gradients, rows: rows, inputs: width, outputs: inner)
+        scratch.dUp, x: trace.middleNormed, .up, block, parameters, trace, dx: &scratch.dNormed,
+        &gradients, adapterParameters, &adapted, &scratch.dLowRank, rows: rows)
     backwardNorm(
         scratch.dNormed, x: trace.middle, gain: block.feedForwardNorm, parameters,
         reciprocals: trace.feedForwardReciprocals, dx: &dx, &gradients, rows: rows, width: width)
@@ -57,7 +82,8 @@ private func backwardFeedForward(
 
 private func backwardAttention(
     _ dx: inout [Float], _ block: BlockLayout, _ parameters: Span<Float>, _ pass: BlockPass,
-    _ trace: BlockTrace, _ gradients: inout [Float], _ scratch: inout BlockScratch
+    _ trace: BlockTrace, _ gradients: inout [Float], _ adapterParameters: Span<Float>,
+    _ adapted: inout AdapterGradients, _ scratch: inout BlockScratch
 ) {
     let shape = block.shape
     let (rows, width) = (pass.rows, shape.width)
@@ -69,47 +95,46 @@ private func backwardAttention(
     zero(&scratch.dNormed, rows * width)
     backwardDrop(dx, dx: &scratch.dAdded, rate: pass.dropout, pass.stream(block, 0))
     backwardApply(
-        scratch.dAdded, x: trace.attended, block.output, parameters, dx: &scratch.dAttended,
-        &gradients, rows: rows, inputs: shape.queryWidth, outputs: width)
+        scratch.dAdded, x: trace.attended, .output, block, parameters, trace,
+        dx: &scratch.dAttended, &gradients, adapterParameters, &adapted, &scratch.dLowRank,
+        rows: rows)
     backwardAttend(
         scratch.dAttended, trace, pass, shape, dq: &scratch.dq, dk: &scratch.dk, dv: &scratch.dv)
     turn(&scratch.dq, .backward, pass, heads: shape.heads, headWidth: shape.headWidth)
     turn(&scratch.dk, .backward, pass, heads: shape.keyHeads, headWidth: shape.headWidth)
     if shape.hasHeadNorms {
-        zero(&scratch.dRaw, rows * shape.queryWidth)
-        backwardNorm(
-            scratch.dq, x: trace.rawQ, gain: block.queryNorm, parameters,
-            reciprocals: trace.queryReciprocals, dx: &scratch.dRaw, &gradients,
-            rows: rows * shape.heads, width: shape.headWidth)
-        swap(&scratch.dq, &scratch.dRaw)
-        zero(&scratch.dRaw, rows * shape.keyWidth)
-        backwardNorm(
-            scratch.dk, x: trace.rawK, gain: block.keyNorm, parameters,
-            reciprocals: trace.keyReciprocals, dx: &scratch.dRaw, &gradients,
-            rows: rows * shape.keyHeads, width: shape.headWidth)
-        swap(&scratch.dk, &scratch.dRaw)
+        backwardHeadNorms(block, parameters, trace, &gradients, &scratch, rows: rows)
     }
-    for (dy, weights, bias, outputs) in [
-        (scratch.dq, block.query, block.queryBias, shape.queryWidth),
-        (scratch.dk, block.key, block.keyBias, shape.keyWidth),
-        (scratch.dv, block.value, block.valueBias, shape.keyWidth),
+    for (dy, projection) in [
+        (scratch.dq, Projection.query), (scratch.dk, .key), (scratch.dv, .value),
     ] {
         backwardApply(
-            dy, x: trace.normed, weights, parameters, dx: &scratch.dNormed, &gradients,
-            rows: rows, inputs: width, outputs: outputs)
-        if !bias.isEmpty { backwardBias(dy, bias, &gradients, rows: rows, outputs: outputs) }
+            dy, x: trace.normed, projection, block, parameters, trace, dx: &scratch.dNormed,
+            &gradients, adapterParameters, &adapted, &scratch.dLowRank, rows: rows)
     }
     backwardNorm(
         scratch.dNormed, x: trace.x, gain: block.attentionNorm, parameters,
         reciprocals: trace.attentionReciprocals, dx: &dx, &gradients, rows: rows, width: width)
 }
 
-private func backwardBias(
-    _ dy: [Float], _ bias: Range<Int>, _ gradients: inout [Float], rows: Int, outputs: Int
+/// Replaces dq and dk by the gradients before the norms of every head.
+private func backwardHeadNorms(
+    _ block: BlockLayout, _ parameters: Span<Float>, _ trace: BlockTrace,
+    _ gradients: inout [Float], _ scratch: inout BlockScratch, rows: Int
 ) {
-    var all = gradients.mutableSpan
-    var dBias = all._mutatingExtracting(bias)
-    linearBackward(dy.span, dBias: &dBias, rows: rows, outputs: outputs)
+    let shape = block.shape
+    zero(&scratch.dRaw, rows * shape.queryWidth)
+    backwardNorm(
+        scratch.dq, x: trace.rawQ, gain: block.queryNorm, parameters,
+        reciprocals: trace.queryReciprocals, dx: &scratch.dRaw, &gradients,
+        rows: rows * shape.heads, width: shape.headWidth)
+    swap(&scratch.dq, &scratch.dRaw)
+    zero(&scratch.dRaw, rows * shape.keyWidth)
+    backwardNorm(
+        scratch.dk, x: trace.rawK, gain: block.keyNorm, parameters,
+        reciprocals: trace.keyReciprocals, dx: &scratch.dRaw, &gradients,
+        rows: rows * shape.keyHeads, width: shape.headWidth)
+    swap(&scratch.dk, &scratch.dRaw)
 }
 
 private func backwardAttend(

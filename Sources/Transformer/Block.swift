@@ -55,6 +55,8 @@ public struct BlockTrace: Sendable {
     var hidden: [Float] = []
     /// A block's contribution before it is added.
     var added: [Float] = []
+    /// Of the adapter: x Aᵀ of each projection.
+    var lowRank = [[Float]](repeating: [], count: Projection.allCases.count)
 
     public init() {}
 
@@ -83,49 +85,77 @@ public struct BlockTrace: Sendable {
     }
 }
 
-/// Replaces x (rows × width) by the block's output; `trace` holds what `backward` needs.
+/// Replaces x (rows × width) by the block's output; `trace` holds what `backward` needs. An adapter's matrices are in
+/// `adapterParameters`, an array of its own layout.
 public func forward(
     _ x: inout [Float], block: BlockLayout, parameters: Span<Float>, pass: BlockPass,
+    adapter: BlockAdapter? = nil, adapterParameters: Span<Float> = Span(),
     trace: inout BlockTrace
 ) {
-    project(x, block, parameters, pass, &trace)
+    project(x, block, parameters, pass, adapter, adapterParameters, &trace)
+    let rows = 0..<pass.rows
     attend(
-        trace.q, trace.k, trace.v, block.shape, pass, into: &trace.attended,
+        trace.q, trace.k, trace.v, rows: rows, block.shape, pass, into: &trace.attended,
         logSums: &trace.logSums)
-    finish(&x, block, parameters, pass, &trace)
+    finish(&x, block, parameters, pass, adapter, adapterParameters, &trace)
 }
 
 /// The same for new rows of one sequence whose earlier rows are in the cache: they are appended to it, and `visible`
 /// counts rows of the cache.
 public func forward(
     _ x: inout [Float], block: BlockLayout, parameters: Span<Float>, pass: BlockPass,
-    cache: inout KeyValueCache, trace: inout BlockTrace
+    cache: inout KeyValueCache, adapter: BlockAdapter? = nil,
+    adapterParameters: Span<Float> = Span(), trace: inout BlockTrace
 ) {
-    project(x, block, parameters, pass, &trace)
+    project(x, block, parameters, pass, adapter, adapterParameters, &trace)
     cache.append(keys: trace.k, values: trace.v)
+    let rows = 0..<pass.rows
     attend(
-        trace.q, cache.keys, cache.values, block.shape, pass, into: &trace.attended,
+        trace.q, cache.keys, cache.values, rows: rows, block.shape, pass, into: &trace.attended,
         logSums: &trace.logSums)
-    finish(&x, block, parameters, pass, &trace)
+    finish(&x, block, parameters, pass, adapter, adapterParameters, &trace)
+}
+
+/// The same for new rows of several sequences, `counts[s]` of sequence s, one sequence after the other: `visible`
+/// counts rows of each sequence's own cache.
+public func forward(
+    _ x: inout [Float], block: BlockLayout, parameters: Span<Float>, pass: BlockPass,
+    caches: inout [KeyValueCache], counts: [Int], adapter: BlockAdapter? = nil,
+    adapterParameters: Span<Float> = Span(), trace: inout BlockTrace
+) {
+    precondition(
+        caches.count == counts.count && counts.reduce(0, +) == pass.rows, "rows of sequences")
+    project(x, block, parameters, pass, adapter, adapterParameters, &trace)
+    var start = 0
+    for (sequence, count) in counts.enumerated() {
+        let rows = start..<start + count
+        caches[sequence].append(keys: trace.k, values: trace.v, rows: rows)
+        attend(
+            trace.q, caches[sequence].keys, caches[sequence].values, rows: rows, block.shape,
+            pass, into: &trace.attended, logSums: &trace.logSums)
+        start += count
+    }
+    finish(&x, block, parameters, pass, adapter, adapterParameters, &trace)
 }
 
 /// The same for rows that see the cached rows only, not each other, and leave the cache as it is: answers that are
 /// tried on a history.
 public func forward(
     _ x: inout [Float], block: BlockLayout, parameters: Span<Float>, pass: BlockPass,
-    against cache: KeyValueCache, trace: inout BlockTrace
+    against cache: KeyValueCache, adapter: BlockAdapter? = nil,
+    adapterParameters: Span<Float> = Span(), trace: inout BlockTrace
 ) {
-    project(x, block, parameters, pass, &trace)
+    project(x, block, parameters, pass, adapter, adapterParameters, &trace)
     attend(
-        trace.q, cache.keys, cache.values, block.shape, pass, into: &trace.attended,
-        logSums: &trace.logSums)
-    finish(&x, block, parameters, pass, &trace)
+        trace.q, cache.keys, cache.values, rows: 0..<pass.rows, block.shape, pass,
+        into: &trace.attended, logSums: &trace.logSums)
+    finish(&x, block, parameters, pass, adapter, adapterParameters, &trace)
 }
 
 /// Queries, keys and values of the rows, turned by their positions.
 private func project(
     _ x: [Float], _ block: BlockLayout, _ parameters: Span<Float>, _ pass: BlockPass,
-    _ trace: inout BlockTrace
+    _ adapter: BlockAdapter?, _ adapterParameters: Span<Float>, _ trace: inout BlockTrace
 ) {
     let shape = block.shape
     let (rows, width) = (pass.rows, shape.width)
@@ -137,14 +167,14 @@ private func project(
         reciprocals: &trace.attentionReciprocals, rows: rows, width: width,
         epsilon: shape.epsilon)
     apply(
-        trace.normed, block.query, parameters, bias: block.queryBias, into: &trace.q, rows: rows,
-        inputs: width, outputs: shape.queryWidth)
+        trace.normed, .query, block, parameters, adapter, adapterParameters,
+        hidden: &trace.lowRank, into: &trace.q, rows: rows)
     apply(
-        trace.normed, block.key, parameters, bias: block.keyBias, into: &trace.k, rows: rows,
-        inputs: width, outputs: shape.keyWidth)
+        trace.normed, .key, block, parameters, adapter, adapterParameters,
+        hidden: &trace.lowRank, into: &trace.k, rows: rows)
     apply(
-        trace.normed, block.value, parameters, bias: block.valueBias, into: &trace.v, rows: rows,
-        inputs: width, outputs: shape.keyWidth)
+        trace.normed, .value, block, parameters, adapter, adapterParameters,
+        hidden: &trace.lowRank, into: &trace.v, rows: rows)
     if shape.hasHeadNorms {
         swap(&trace.q, &trace.rawQ)
         norm(
@@ -161,44 +191,48 @@ private func project(
     turn(&trace.k, .forward, pass, heads: shape.keyHeads, headWidth: shape.headWidth)
 }
 
+/// Attention of `rows` of the pass to the rows of one sequence's keys and values.
 private func attend(
-    _ q: [Float], _ keys: [Float], _ values: [Float], _ shape: BlockShape, _ pass: BlockPass,
-    into attended: inout [Float], logSums: inout [Float]
+    _ q: [Float], _ keys: [Float], _ values: [Float], rows: Range<Int>, _ shape: BlockShape,
+    _ pass: BlockPass, into attended: inout [Float], logSums: inout [Float]
 ) {
-    var out = attended.mutableSpan
-    var kept = logSums.mutableSpan
+    let queries = rows.lowerBound * shape.queryWidth..<rows.upperBound * shape.queryWidth
+    var allAttended = attended.mutableSpan
+    var allSums = logSums.mutableSpan
+    var out = allAttended._mutatingExtracting(queries)
+    var kept = allSums._mutatingExtracting(
+        rows.lowerBound * shape.heads..<rows.upperBound * shape.heads)
     attention(
-        q: q.span, k: keys.span, v: values.span, visible: pass.visible.span, into: &out,
-        logSums: &kept,
-        shape: shape.attention(rows: pass.rows, keyRows: keys.count / shape.keyWidth))
+        q: q.span.extracting(queries), k: keys.span, v: values.span,
+        visible: pass.visible.span.extracting(rows), into: &out, logSums: &kept,
+        shape: shape.attention(rows: rows.count, keyRows: keys.count / shape.keyWidth))
 }
 
 /// Output projection, residual, feed-forward part, residual.
 private func finish(
     _ x: inout [Float], _ block: BlockLayout, _ parameters: Span<Float>, _ pass: BlockPass,
-    _ trace: inout BlockTrace
+    _ adapter: BlockAdapter?, _ adapterParameters: Span<Float>, _ trace: inout BlockTrace
 ) {
-    let shape = block.shape
-    let (rows, width, inner) = (pass.rows, shape.width, shape.feedForward)
+    let (rows, width) = (pass.rows, block.shape.width)
     apply(
-        trace.attended, block.output, parameters, into: &trace.added, rows: rows,
-        inputs: shape.queryWidth, outputs: width)
+        trace.attended, .output, block, parameters, adapter, adapterParameters,
+        hidden: &trace.lowRank, into: &trace.added, rows: rows)
     drop(&trace.added, rate: pass.dropout, pass.stream(block, 0))
     add(trace.added, trace.x, into: &trace.middle)
     norm(
         trace.middle, gain: parameters.extracting(block.feedForwardNorm),
         into: &trace.middleNormed, reciprocals: &trace.feedForwardReciprocals, rows: rows,
-        width: width, epsilon: shape.epsilon)
+        width: width, epsilon: block.shape.epsilon)
     apply(
-        trace.middleNormed, block.gate, parameters, into: &trace.gate, rows: rows, inputs: width,
-        outputs: inner)
+        trace.middleNormed, .gate, block, parameters, adapter, adapterParameters,
+        hidden: &trace.lowRank, into: &trace.gate, rows: rows)
     apply(
-        trace.middleNormed, block.up, parameters, into: &trace.up, rows: rows, inputs: width,
-        outputs: inner)
+        trace.middleNormed, .up, block, parameters, adapter, adapterParameters,
+        hidden: &trace.lowRank, into: &trace.up, rows: rows)
     gatedUnit(trace.gate, trace.up, into: &trace.hidden)
     apply(
-        trace.hidden, block.down, parameters, into: &trace.added, rows: rows, inputs: inner,
-        outputs: width)
+        trace.hidden, .down, block, parameters, adapter, adapterParameters,
+        hidden: &trace.lowRank, into: &trace.added, rows: rows)
     drop(&trace.added, rate: pass.dropout, pass.stream(block, 1))
     add(trace.added, trace.middle, into: &x)
 }

@@ -15,13 +15,17 @@ public struct KeyValueCache: Sendable {
     public var rows: Int { keys.count / keyWidth }
     public var bytes: Int { (keys.capacity + values.capacity) * MemoryLayout<Float>.stride }
 
-    /// Appends rows of keys and values, rows × keyWidth each.
-    public mutating func append(keys newKeys: [Float], values newValues: [Float]) {
+    /// Appends keys and values, rows × keyWidth each; of them only `rows`, if given.
+    public mutating func append(
+        keys newKeys: [Float], values newValues: [Float], rows: Range<Int>? = nil
+    ) {
         precondition(
             newKeys.count == newValues.count && newKeys.count.isMultiple(of: keyWidth),
             "whole rows of keys and values")
-        keys.append(contentsOf: newKeys)
-        values.append(contentsOf: newValues)
+        let rows = rows ?? 0..<newKeys.count / keyWidth
+        let place = rows.lowerBound * keyWidth..<rows.upperBound * keyWidth
+        keys.append(contentsOf: newKeys[place])
+        values.append(contentsOf: newValues[place])
     }
 
     /// Drops the oldest rows.

@@ -10,17 +10,20 @@ import TestKit
 import Testing
 import WireProtocol
 
-/// A Python that has the `redis` module: `MILLRACE_TEST_PYTHON` or the system's.
-private let python: String? = {
+/// The Python of `MILLRACE_TEST_PYTHON` or the system's, when it has the module.
+private func python(with module: String) -> String? {
     let candidate = ProcessInfo.processInfo.environment["MILLRACE_TEST_PYTHON"] ?? "python3"
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = [candidate, "-c", "import redis"]
+    process.arguments = [candidate, "-c", "import \(module)"]
     process.standardError = FileHandle.nullDevice
     try? process.run()
     process.waitUntilExit()
     return process.terminationStatus == 0 ? candidate : nil
-}()
+}
+
+private let pythonWithRedis = python(with: "redis")
+private let pythonWithKafka = python(with: "confluent_kafka")
 
 extension DaemonTests {
     @Suite("is used by stock clients", .serialized)
@@ -94,7 +97,9 @@ extension DaemonTests {
 
         @Test(
             "redis-py adds events, reads lists and waits for feeds in both protocols",
-            .enabled(if: python != nil, "no python3 with the redis module (MILLRACE_TEST_PYTHON)"),
+            .enabled(
+                if: pythonWithRedis != nil,
+                "no python3 with the redis module (MILLRACE_TEST_PYTHON)"),
             arguments: [2, 3])
         func redisPy(version: Int) async throws {
             let broker = try await Broker()
@@ -129,8 +134,53 @@ extension DaemonTests {
                 print('done')
                 """
             let output = try await ChildProcess.run(
-                python ?? "python3", ["-c", script, daemon.socketPath])
+                pythonWithRedis ?? "python3", ["-c", script, daemon.socketPath])
             #expect(output == "done\n")
+        }
+
+        @Test(
+            "confluent-kafka writes in, and reads what was refused with its reason",
+            .enabled(
+                if: pythonWithKafka != nil,
+                "no python3 with confluent_kafka (MILLRACE_TEST_PYTHON)"))
+        func confluentKafka() async throws {
+            let broker = try await Broker()
+            let redis = try await RedisServer()
+            let daemon = try Daemon(broker: broker.servers, redis: redis.socketPath)
+            try await daemon.start()
+            let script = """
+                import json, sys, time
+                from confluent_kafka import Consumer, Producer
+                servers = sys.argv[1]
+                p = Producer({'bootstrap.servers': servers, 'partitioner': 'murmur2_random',
+                              'enable.idempotence': True, 'compression.type': 'lz4'})
+                for i in range(30):
+                    user = f'u{i % 5}'
+                    event = {'user': user, 'item': f'i{i % 3}', 'type': 'view', 'id': f'e{i % 25}'}
+                    p.produce('interactions', json.dumps(event), key=user)
+                p.produce('interactions', b'\\xff\\xfe', key='u1')
+                assert p.flush(20) == 0
+                c = Consumer({'bootstrap.servers': servers, 'group.id': 'reader',
+                              'auto.offset.reset': 'earliest', 'fetch.wait.max.ms': 5})
+                c.subscribe(['millrace-dead-letters'])
+                end = time.time() + 30
+                message = None
+                while message is None or message.error():
+                    assert time.time() < end
+                    message = c.poll(0.2)
+                headers = dict(message.headers())
+                print(message.key().decode(), headers['__connect.errors.topic'].decode(),
+                      message.value() == b'\\xff\\xfe')
+                c.close()
+                """
+            let output = try await ChildProcess.run(
+                pythonWithKafka ?? "python3", ["-c", script, broker.servers])
+            #expect(output == "u1 interactions True\n")
+            let applied = await holds {
+                try daemon.info("events_applied") == "30"
+                    && daemon.info("events_duplicate") == "5"
+            }
+            #expect(applied, "\(daemon.lastWords)")
         }
     }
 }

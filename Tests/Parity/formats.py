@@ -101,6 +101,24 @@ def check_model(folder):
         os.path.basename(folder), len(stored), rope["rope_type"]))
 
 
+def check_logits(folder):
+    """Logits of a model that Millrace wrote, and with its adapter, against those it computed."""
+    with open(folder + "/logits.json", encoding="utf-8") as file:
+        ours = json.load(file)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    ids = torch.tensor([ours["prompt"]])
+    worst = []
+    with torch.no_grad():
+        plain = model(ids).logits.flatten()
+        adapted = PeftModel.from_pretrained(model, folder + "/adapter")(ids).logits.flatten()
+    assert not torch.allclose(plain, adapted, rtol=1e-2)
+    for theirs, name in [(plain, "logits"), (adapted, "adapted")]:
+        off = (torch.tensor(ours[name]) - theirs).abs().max() / theirs.abs().max()
+        assert off < 1e-4, (folder, name, off)
+        worst.append(float(off))
+    print("%s: logits within %.1e, adapted %.1e" % (os.path.basename(folder), *worst))
+
+
 def main():
     texts = generate_formats.TEXTS + generate_formats.CORPUS
     if len(sys.argv) > 1:
@@ -120,6 +138,7 @@ def main():
         check_styles(folder, texts)
         for family in ("llama", "qwen2", "qwen3"):
             check_model(os.path.join(folder, family))
+            check_logits(os.path.join(folder, "decoder-" + family))
 
 
 if __name__ == "__main__":

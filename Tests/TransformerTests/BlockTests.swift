@@ -1,3 +1,4 @@
+import ReferenceModel
 import Tensors
 import TestKit
 import Testing
@@ -36,9 +37,18 @@ struct BlockTests {
             return (out, trace)
         }
 
-        /// A scalar of the output, with the weights of `slope`.
-        func loss(_ parameters: [Float], _ x: [Float]) -> Double {
-            zip(output(parameters, x).0, slope).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+        /// The output in Double.
+        func twin(_ x: [Double], _ parameters: Reference.Parameters) -> [Double] {
+            let shape = block.shape
+            return Reference.block(
+                x, prefix: "model.layers.0.", parameters,
+                Reference.BlockSizes(
+                    width: shape.width, heads: shape.heads, keyHeads: shape.keyHeads,
+                    headWidth: shape.headWidth, epsilon: Double(shape.epsilon)),
+                positions: pass.visible.indices.map { $0 % 3 },
+                inverseFrequencies: rotaryInverseFrequencies(
+                    base: 10_000, headWidth: shape.headWidth)
+            ) { pass.visible[$0].first.contains($1) || pass.visible[$0].second.contains($1) }
         }
 
         var slope: [Float] { x.indices.map { Float(($0 * 7 + 3) % 11) / 11 - 0.5 } }
@@ -47,7 +57,8 @@ struct BlockTests {
     static let shapes = [
         BlockShape(width: 8, heads: 2, feedForward: 12),
         BlockShape(
-            width: 8, heads: 4, keyHeads: 2, headWidth: 4, feedForward: 6, hasBiases: true),
+            width: 8, heads: 4, keyHeads: 2, headWidth: 4, feedForward: 6, hasBiases: true,
+            hasOutputBias: true),
         BlockShape(
             width: 6, heads: 2, keyHeads: 1, headWidth: 4, feedForward: 10, hasHeadNorms: true),
     ]
@@ -57,33 +68,36 @@ struct BlockTests {
         VisibleKeys(3..<5),
     ]
 
-    @Test("gradients equal differences of the output", arguments: 0..<3)
+    @Test("gradients equal differences of the Double twin", arguments: 0..<3)
     func gradients(index: Int) {
         let world = World(Self.shapes[index], visible: Self.visible)
-        let (_, trace) = world.output(world.parameters, world.x)
+        let (out, trace) = world.output(world.parameters, world.x)
         var dx = world.slope
         var gradients = [Float](repeating: 0, count: world.layout.count)
         var scratch = BlockScratch()
         backward(
             &dx, block: world.block, parameters: world.parameters.span, pass: world.pass,
             trace: trace, gradients: &gradients, scratch: &scratch)
-        let step: Float = 1e-2
-        for place in stride(from: 0, to: world.layout.count, by: 3) {
-            var (up, down) = (world.parameters, world.parameters)
-            up[place] += step
-            down[place] -= step
-            let slope =
-                (world.loss(up, world.x) - world.loss(down, world.x)) / Double(2 * step)
-            #expect(abs(slope - Double(gradients[place])) < 2e-2 * max(1, abs(slope)))
+
+        var twin = Reference.Parameters([:])
+        for entry in world.layout.entries {
+            twin.values[entry.name] = world.parameters[entry.range].map(Double.init)
         }
-        for place in world.x.indices {
-            var (up, down) = (world.x, world.x)
-            up[place] += step
-            down[place] -= step
-            let slope =
-                (world.loss(world.parameters, up) - world.loss(world.parameters, down))
-                / Double(2 * step)
-            #expect(abs(slope - Double(dx[place])) < 2e-2 * max(1, abs(slope)))
+        let x = world.x.map(Double.init)
+        #expect(normalisedError(out.map(Double.init), world.twin(x, twin)) < 1e-12)
+        func loss(_ x: [Double], _ parameters: Reference.Parameters) -> Double {
+            weighed(world.twin(x, parameters), by: world.slope.map(Double.init))
+        }
+        let below = numericGradient(at: x) { loss($0, twin) }
+        #expect(normalisedError(dx.map(Double.init), below) < 1e-11)
+        for entry in world.layout.entries {
+            var changed = twin
+            let expected = numericGradient(at: twin[entry.name]) {
+                changed.values[entry.name] = $0
+                return loss(x, changed)
+            }
+            let ours = gradients[entry.range].map(Double.init)
+            #expect(normalisedError(ours, expected) < 1e-11, "\(entry.name)")
         }
     }
 

@@ -167,8 +167,8 @@ struct TrainCommand: ParsableCommand {
     /// What a training that goes on must have been started with.
     private func fingerprint(_ set: ItemDataset) -> String {
         "\(source) \(seed) \(epochs) \(training.batchSequences) \(negatives) \(width) \(historyMax) "
-            + "\(vocabulary) \(dropout) \(learningRate) \(answerWeight) \(answerShare) \(validationShare) \(set.ids.count) "
-            + "\(set.train.count)"
+            + "\(vocabulary) \(dropout) \(learningRate) \(answerWeight) \(answerShare) "
+            + "\(validationShare) \(set.ids.count) \(set.train.count)"
     }
 
     /// The test rows of a fixed split, by how often the target was trained on.

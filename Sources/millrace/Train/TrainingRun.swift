@@ -17,7 +17,8 @@ struct TrainingRun {
         var gain: Double
 
         var text: String {
-            "epoch \(epoch): loss of items \(fixed(loss, 4)), of answers \(fixed(answerLoss, 4)), validation HR@10 \(fixed(hitRate, 4)), "
+            "epoch \(epoch): loss of items \(fixed(loss, 4)), of answers \(fixed(answerLoss, 4)), "
+                + "validation HR@10 \(fixed(hitRate, 4)), "
                 + "NDCG@10 \(fixed(gain, 4)), \(fixed(seconds, 1)) s"
         }
     }
