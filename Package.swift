@@ -156,7 +156,10 @@ let package = Package(
         tests("SettingsTests", ["Settings", "TestKit"]),
         tests(
             "DaemonTests",
-            ["millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "TestKit"]),
+            [
+                "millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "Interactions",
+                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "TestKit",
+            ]),
         tests("RepositoryTests", ["Evaluation", "TestKit"]),
     ]
 )

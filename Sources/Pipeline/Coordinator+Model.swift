@@ -21,8 +21,15 @@ extension Coordinator {
             [("version", model.version), ("items", "\(items.count)")])
     }
 
+    public func removeModel() {
+        guard engine.modelVersion != nil else { return }
+        engine.removeModel()
+        versions.raiseAll()
+        note(.notice, "no model serves any more")
+    }
+
     var modelSection: [InfoSection] {
-        guard configuration.hasModel else { return [] }
+        guard configuration.hasModel || engine.modelVersion != nil else { return [] }
         return [
             InfoSection(
                 title: "Model",

@@ -82,6 +82,8 @@ extension Pipeline {
         perform { reply($0.catalogueTexts()) }
     }
 
+    public func removeModel() { perform { $0.removeModel() } }
+
     /// Serves by this model from the next list on.
     public func install(_ model: ServedModel, items: [ItemKey], vectors: [Float]) {
         perform { $0.install(model, items: items, vectors: vectors) }
