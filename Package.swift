@@ -187,6 +187,9 @@ if Context.environment["MILLRACE_BENCHMARKS"] != nil {
             ],
             path: "Tests/Benchmarks/InstructionCounts", swiftSettings: strict),
         .executableTarget(
+            name: "ModelCosts", dependencies: ["ItemModel", "TokenTrie", "Tensors"],
+            path: "Tests/Benchmarks/ModelCosts", swiftSettings: strict),
+        .executableTarget(
             name: "KernelCounts", dependencies: ["Tensors"],
             path: "Tests/Benchmarks/KernelCounts", swiftSettings: strict),
         .executableTarget(

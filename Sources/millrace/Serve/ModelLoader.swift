@@ -1,5 +1,5 @@
-// Loads the model of `model.folder` beside serving: the folder, the item cache, the catalogue's vectors; then the engine
-// takes it over between two lists. On a reload the same, while the model before goes on serving.
+// Loads the model of `model.folder` beside serving: the folder, the item cache, the catalogue's vectors; then the
+// engine takes it over between two lists. On a reload the same, while the model before goes on serving.
 
 import Checkpoints
 import Foundation
