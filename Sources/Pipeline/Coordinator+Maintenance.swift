@@ -20,6 +20,7 @@ extension Coordinator {
         pollPeers()
         startCheckpointIfDue()
         startSweepIfDue()
+        tendModels()
         observeGauges()
         let due = feeds.due(
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
@@ -42,7 +43,7 @@ extension Coordinator {
             ("feeds_watched", Double(feeds.feeds.count)),
             ("edits_not_checkpointed_bytes", Double(uncheckpointedBytes)),
         ]
-        for (name, value) in gauges { act(.observe(.gauge(name, value))) }
+        for (name, value) in gauges + modelGauges { act(.observe(.gauge(name, value))) }
     }
 
     private func retryLoads() {
@@ -171,6 +172,7 @@ extension Coordinator {
     /// Takes no more work; true when nothing is under way.
     public func beginStopping() {
         phase = .stopping
+        giveUpModelWork()
         for partition in owned.keys { dropPending(partition) }
         failWaiters()
     }
@@ -230,6 +232,6 @@ extension Coordinator {
                     InfoLine("feeds_published", "\(feeds.publishedCount)"),
                     InfoLine("feeds_refused", "\(feeds.refusedCount)"),
                 ]),
-        ] + (configuration.prequential ? [meter.info] : [])
+        ] + modelInfo + (configuration.prequential ? [meter.info] : [])
     }
 }

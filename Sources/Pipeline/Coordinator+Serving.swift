@@ -79,6 +79,7 @@ extension Coordinator {
         reply: @escaping (Result<Recommendation, PortError>) -> Void
     ) {
         guard partitionCount > 0, hasCatalogue else { return reply(.failure(Self.notReady)) }
+        if let name = request.teacher { return recommend(request, by: name, reply: reply) }
         if request.mode == .lm {
             return reply(
                 .failure(
@@ -112,7 +113,7 @@ extension Coordinator {
             asOf: asOf(request.user, state: known), version: 0)
     }
 
-    private func place(_ item: ListedItem) -> RecommendedItem? {
+    func place(_ item: ListedItem) -> RecommendedItem? {
         engine.catalogue[item.item].map { entry in
             RecommendedItem(
                 id: entry.id, score: item.score,

@@ -14,6 +14,8 @@ public struct RecommendRequest: Sendable, Hashable {
     public var user: UserID
     public var count: Int
     public var mode: ServingMode
+    /// The teacher that alone makes the list, by name; nil leaves it to `mode`.
+    public var teacher: String?
     /// Items of an anonymous or ongoing session, oldest first, treated as the newest history without being stored.
     public var session: [ItemID]
     /// When not empty, only these are ranked.
@@ -77,7 +79,7 @@ public struct AsOf: Sendable, Hashable {
 
 public struct Recommendation: Sendable, Hashable {
     public var items: [RecommendedItem]
-    /// The rung that answered: `cf`, `popular`, later `lm`.
+    /// The rung that answered: `cf`, `popular`, later `lm`, or the name of a teacher that was asked for.
     public var rung: String
     public var asOf: AsOf
     /// Changes whenever the same request could be answered differently; see `RecommendationService.version`.

@@ -13,6 +13,9 @@ extension Engine {
         teachers[teacher.name] = teacher
     }
 
+    /// The teacher of this name as it serves now; nil when none was installed.
+    public func teacher(named name: String) -> (any Teacher)? { teachers[name] }
+
     /// Numbers of items changed: models find theirs again.
     func bindTeachers() { for teacher in teachers.values { install(teacher) } }
 

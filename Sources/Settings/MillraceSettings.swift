@@ -9,6 +9,7 @@ public struct MillraceSettings: Sendable, Hashable {
     public var redis = RedisSettings()
     public var engine = EngineSettings()
     public var rules = RulesSettings()
+    public var teachers = TeacherSettings()
     public var popularity = PopularitySettings()
     public var catalogue = CatalogueSettings()
     public var serving = ServingSettings()

@@ -24,7 +24,9 @@ extension Connection {
         if replyFromCache(request) { return }
         answering { () throws(ArgumentError) in
             var reader = ArgumentReader(request)
-            let (query, form) = try reader.recommendRequest(times: loop.state.configuration.times)
+            let (query, form) = try reader.recommendRequest(
+                times: loop.state.configuration.times,
+                teachers: loop.state.configuration.teachers)
             let milliseconds =
                 query.deadlineMilliseconds
                 ?? loop.state.configuration.times.readDeadlineMilliseconds
