@@ -1,7 +1,7 @@
 // Lists by one teacher alone (`MODE ease`): what it proposes, filtered as every list is, and nothing to fill it up.
 
-import Interactions
-import Ports
+public import Interactions
+public import Ports
 import Recommender
 import Teachers
 
@@ -84,7 +84,7 @@ extension Coordinator {
         }
     }
 
-    func externalRecordLoaded(_ user: UserID, _ result: Result<[UInt8]?, PortError>) {
+    public func externalRecordLoaded(_ user: UserID, _ result: Result<[UInt8]?, PortError>) {
         for body in models.externalReads.removeValue(forKey: user) ?? [] { body(result) }
     }
 }
