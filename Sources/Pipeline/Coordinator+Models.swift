@@ -61,6 +61,8 @@ struct ModelEntry {
     var failureCount = 0
     var failure: String?
     var storedBytes = 0
+    /// Items that the statistics had when external scores were bound to them.
+    var boundItemCount = 0
 
     var isSolved: Bool {
         switch type(of: blank).material {
@@ -122,8 +124,19 @@ extension Coordinator {
             act(.loadModel(entry.blank, after: known, ticket))
         } else {
             models.entries[name]?.lookAt = now + configuration.externalIntervalMilliseconds
+            bindAgainIfItemsCame(name)
             act(.loadExternal(after: known, ticket))
         }
+    }
+
+    /// Another system may publish an item before its record has come.
+    private func bindAgainIfItemsCame(_ name: String) {
+        let count = engine.statistics.items.count
+        guard models.entries[name]?.boundItemCount != count,
+            let teacher = engine.teacher(named: name)
+        else { return }
+        models.entries[name]?.boundItemCount = count
+        engine.install(teacher)
     }
 
     private func startSolveIfDue() {

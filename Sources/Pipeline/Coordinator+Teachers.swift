@@ -9,26 +9,60 @@ extension Coordinator {
     func recommend(
         _ request: RecommendRequest, by name: String, reply: @escaping Reply<Recommendation>
     ) {
-        guard let teacher = engine.teacher(named: name) else {
-            return reply(
-                .failure(
-                    PortError(
-                        .refused, "teacher '\(name)' is not enabled: name it in teachers.enabled"))
-            )
-        }
-        guard teacher.version > 0 else {
-            return reply(.failure(PortError(.unavailable, nothingLearnt(name))))
-        }
         let version = version(of: request.user)
-        guard type(of: teacher).material == .external else {
-            return recommend(request, by: name, external: [], version, reply)
-        }
-        externalRecord(of: request.user, version: teacher.version) { [unowned self] result in
+        ask(name, of: request.user) { [unowned self] result in
             switch result {
             case .failure(let error): reply(.failure(error))
             case .success(let record):
-                recommend(request, by: name, external: record ?? [], version, reply)
+                recommend(request, by: name, external: record, version, reply)
             }
+        }
+    }
+
+    public func explain(
+        user: UserID, item: ItemID, by name: String,
+        reply: @escaping (Result<Explanation, PortError>) -> Void
+    ) {
+        ask(name, of: user) { [unowned self] result in
+            let record: [UInt8]
+            switch result {
+            case .failure(let error): return reply(.failure(error))
+            case .success(let found): record = found
+            }
+            withUser(user) { [unowned self] state, _ in
+                guard let state else {
+                    return reply(
+                        .failure(PortError(.unavailable, "the state store cannot be read now")))
+                }
+                let ranking = engine.explain(
+                    item.key, for: state, by: name, external: record, now: wall)
+                reply(
+                    .success(
+                        Explanation(
+                            rank: ranking.rank, score: ranking.score,
+                            sources: [.init(name: name, score: ranking.score)], evidence: [],
+                            removedBy: ranking.removal?.rawValue, asOf: asOf(user, state: state))))
+            }
+        }
+    }
+
+    /// Whether a teacher can answer now; and what another system wrote of the user, if it wants that.
+    private func ask(
+        _ name: String, of user: UserID, _ body: @escaping (Result<[UInt8], PortError>) -> Void
+    ) {
+        guard partitionCount > 0, hasCatalogue else { return body(.failure(Self.notReady)) }
+        guard let teacher = engine.teacher(named: name) else {
+            return body(
+                .failure(
+                    PortError(
+                        .refused, "teacher '\(name)' is not enabled: name it in teachers.enabled")))
+        }
+        guard teacher.version > 0 else {
+            return body(.failure(PortError(.unavailable, nothingLearnt(name))))
+        }
+        guard type(of: teacher).material == .external else { return body(.success([])) }
+        externalRecord(of: user, version: teacher.version) { result in
+            body(result.map { $0 ?? [] })
         }
     }
 

@@ -304,6 +304,9 @@ public protocol RecommendationService: Sendable {
         to item: ItemID, count: Int, reply: @escaping Reply<[RecommendedItem]>)
     func explain(
         user: UserID, item: ItemID, reply: @escaping Reply<Explanation>)
+    /// The same in the list that one teacher alone makes.
+    func explain(
+        user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>)
     func user(_ user: UserID, reply: @escaping Reply<UserView?>)
     func item(_ id: ItemID, reply: @escaping Reply<ItemView?>)
 
@@ -333,4 +336,10 @@ public protocol RecommendationService: Sendable {
     func digest(_ partition: PartitionIndex?, reply: @escaping Reply<DigestView>)
     /// The service's own `INFO` sections; the socket server adds those of the server and its clients.
     func info(reply: @escaping Reply<[InfoSection]>)
+}
+
+extension RecommendationService {
+    public func explain(
+        user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>
+    ) { reply(.failure(PortError(.refused, "there is no teacher '\(teacher)'"))) }
 }

@@ -19,17 +19,19 @@ extension RedisStateStore {
         _ name: String, after version: UInt64, completion: @escaping Completion<StoredModel?>
     ) {
         let known = Int64(clamping: version)
-        load(keys.model(name), where: { $0[Self.versionField] ?? 0 > known }) { result in
-            completion(
-                result.map { found in
-                    found.map {
-                        StoredModel(
-                            name: name,
-                            version: UInt64(max(0, $0.sequences[Self.versionField] ?? 0)),
-                            chunks: $0.chunks)
-                    }
-                })
-        }
+        load(
+            keys.model(name), where: { $0[Self.versionField] ?? 0 > known },
+            completion: { result in
+                completion(
+                    result.map { found in
+                        found.map {
+                            StoredModel(
+                                name: name,
+                                version: UInt64(max(0, $0.sequences[Self.versionField] ?? 0)),
+                                chunks: $0.chunks)
+                        }
+                    })
+            })
     }
 
     // MARK: - Scores of another system

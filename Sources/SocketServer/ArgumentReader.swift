@@ -149,6 +149,19 @@ struct ArgumentReader {
         return (.auto, name.lowercased())
     }
 
+    /// `[MODE teacher]` up to the end.
+    mutating func teacher(_ teachers: [String]) throws(ArgumentError) -> String? {
+        guard !isAtEnd else { return nil }
+        guard take("MODE") else { throw .syntax }
+        let (mode, teacher) = try mode(teachers)
+        guard isAtEnd else { throw .syntax }
+        guard teacher != nil || mode == .auto || mode == .cf else {
+            throw ArgumentError(
+                "ERR MODE '\(mode.rawValue)' cannot be explained; cf and teachers can")
+        }
+        return teacher
+    }
+
     private mutating func deadline(_ times: SocketTimes) throws(ArgumentError) -> Int {
         let milliseconds = try integer()
         guard (1...times.deadlineMillisecondsMax).contains(milliseconds) else {

@@ -149,6 +149,11 @@ extension DaemonTests {
             let seen = try daemon.ask("REC.GET", "user-1", "MODE", "ease", "WITHSOURCES", "ASOF")
             #expect(seen.elements?.first?["rung"]?.text == "ease")
             #expect(throws: TestKitError.self) { try daemon.list("user-1", by: "external") }
+            for (place, row) in try daemon.list("user-1", by: "ease").enumerated() {
+                let why = try daemon.ask("REC.EXPLAIN", "user-1", row.item, "MODE", "ease")
+                #expect(why["rank"]?.number == Double(place + 1))
+                #expect(why["sources"]?["ease"]?.number == row.score)
+            }
 
             // After a restart the stored models serve; there is nothing new to solve.
             let version = try daemon.model("als", "version")
