@@ -22,13 +22,16 @@ public final class Lane: SerialExecutor {
     }
 
     public let name: String
+    private let niceness: Int32
     private let queue = Mutex(Queue())
     private let semaphore = Semaphore()
     private let thread = Mutex<pthread_t?>(nil)
 
-    /// Starts the thread. Names longer than 15 bytes are cut by the kernel.
-    public init(name: String) {
+    /// Starts the thread. Names longer than 15 bytes are cut by the kernel. `niceness` 0...19 is that of nice(1): with
+    /// 10, a lane gets a tenth of a core that the others want too.
+    public init(name: String, niceness: Int32 = 0) {
         self.name = name
+        self.niceness = niceness
         start()
     }
 
@@ -84,6 +87,8 @@ public final class Lane: SerialExecutor {
 
     private func loop() {
         _ = unsafe shims_name_current_thread(name)
+        // Of this thread alone: that is what Linux makes of "process 0". Refused, the lane is merely not nice.
+        if niceness > 0 { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness) }
         var batch: [Job] = []
         while true {
             semaphore.wait()

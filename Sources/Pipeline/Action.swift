@@ -32,6 +32,17 @@ public enum Action: Sendable {
     case saveCheckpoint(
         Statistics, sequences: [PartitionIndex: Int64], incarnation: String)
 
+    // To the state store, by way of the lane of models.
+    case loadModel(any Teacher, after: UInt64, Ticket)
+    case saveModel(any Teacher, incarnation: String, Ticket)
+    case loadExternal(after: UInt64, Ticket)
+    case loadExternalRecord(UserID, version: UInt64)
+
+    // To the lane of models.
+    case solve(SolveOrder)
+    /// Solves of this ticket and of earlier ones are given up.
+    case cancelSolves(upTo: Ticket)
+
     // To the record source.
     case begin([StartPosition])
     case beginItems([StartPosition])

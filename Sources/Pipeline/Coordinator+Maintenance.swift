@@ -21,6 +21,7 @@ extension Coordinator {
         pollPeers()
         startCheckpointIfDue()
         startSweepIfDue()
+        tendModels()
         observeGauges()
         let due = feeds.due(
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
@@ -46,7 +47,7 @@ extension Coordinator {
             ("feeds_watched", Double(feeds.feeds.count)),
             ("edits_not_checkpointed_bytes", Double(uncheckpointedBytes)),
         ]
-        for (name, value) in gauges { act(.observe(.gauge(name, value))) }
+        for (name, value) in gauges + modelGauges { act(.observe(.gauge(name, value))) }
         for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
     }
 
@@ -176,6 +177,7 @@ extension Coordinator {
     /// Takes no more work; true when nothing is under way.
     public func beginStopping() {
         phase = .stopping
+        giveUpModelWork()
         for partition in owned.keys { dropPending(partition) }
         failWaiters()
     }
@@ -235,6 +237,6 @@ extension Coordinator {
                     InfoLine("feeds_published", "\(feeds.publishedCount)"),
                     InfoLine("feeds_refused", "\(feeds.refusedCount)"),
                 ]),
-        ] + modelSection + (configuration.prequential ? [meter.info] : [])
+        ] + modelSection + modelInfo + (configuration.prequential ? [meter.info] : [])
     }
 }

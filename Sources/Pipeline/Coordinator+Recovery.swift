@@ -228,6 +228,7 @@ extension Coordinator {
         recoveredDeltas = 0
         gapsInRecovery = 0
         wantsSnapshot = false
+        giveUpModelWork()
         for partition in owned.keys {
             if owned[partition]?.phase == .draining {
                 owned[partition] = nil

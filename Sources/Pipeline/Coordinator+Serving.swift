@@ -79,6 +79,7 @@ extension Coordinator {
         reply: @escaping (Result<Recommendation, PortError>) -> Void
     ) {
         guard partitionCount > 0, hasCatalogue else { return reply(.failure(Self.notReady)) }
+        if let name = request.teacher { return recommend(request, by: name, reply: reply) }
         if request.mode == .lm, engine.modelVersion == nil {
             return reply(.failure(configuration.hasModel ? Self.modelNotReady : Self.noModel))
         }
@@ -133,7 +134,7 @@ extension Coordinator {
             asOf: asOf(request.user, state: state), version: 0)
     }
 
-    private func place(_ item: ListedItem) -> RecommendedItem? {
+    func place(_ item: ListedItem) -> RecommendedItem? {
         engine.catalogue[item.item].map { entry in
             RecommendedItem(
                 id: entry.id, score: item.score,

@@ -128,6 +128,7 @@ public final class Coordinator {
     var peersPolledAt: Milliseconds = 0
     var isPollingPeers = false
     var meter = PrequentialMeter()
+    var models = ModelDesk()
     // Counters for INFO.
     var eventCount: UInt64 = 0
     var duplicateCount: UInt64 = 0
@@ -150,6 +151,7 @@ public final class Coordinator {
         cache = UserCache(capacity: configuration.usersCachedMax)
         versions = VersionTable()
         feeds = FeedHub(configuration)
+        installTeachers()
     }
 
     /// What is to be done; the caller does it, in order.

@@ -19,6 +19,12 @@ extension Pipeline: RecommendationService {
         perform { $0.explain(user: user, item: item, reply: reply) }
     }
 
+    public func explain(
+        user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>
+    ) {
+        perform { $0.explain(user: user, item: item, by: teacher, reply: reply) }
+    }
+
     public func user(_ user: UserID, reply: @escaping Reply<UserView?>) {
         perform { $0.user(user, reply: reply) }
     }

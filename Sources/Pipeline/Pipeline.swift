@@ -24,9 +24,13 @@ public final class Pipeline: Sendable {
 
     let lane: Lane
     private let snapshotLane: Lane
+    let models: ModelLane
     private let core: LaneBound<Coordinator>
     private let versions: VersionTable
     private let rulesFingerprint: UInt64
+    let history: HistoryRules
+    let solveHistoryBytesMax: Int
+    let storedModelBytesMax: Int
     let source: any RecordSource
     let sink: any RecordSink
     let store: any StateStore
@@ -45,6 +49,10 @@ public final class Pipeline: Sendable {
         let coordinator = Coordinator(configuration)
         versions = coordinator.versions
         rulesFingerprint = coordinator.rulesFingerprint
+        history = configuration.engine.history
+        solveHistoryBytesMax = configuration.solveHistoryBytesMax
+        storedModelBytesMax = configuration.storedModelBytesMax
+        models = ModelLane()
         core = LaneBound(coordinator, on: lane)
         self.source = source
         self.sink = sink
@@ -69,6 +77,7 @@ public final class Pipeline: Sendable {
     /// Stops taking records, finishes commits under way within the limit, closes everything; blocks the caller.
     public func stop(withinMilliseconds limit: Int) {
         ticker.stop()
+        models.cancel(upTo: .max)
         perform { $0.beginStopping() }
         waitUntilSettled(deadline: now + Milliseconds(limit))
         let closed = Semaphore()
@@ -78,6 +87,7 @@ public final class Pipeline: Sendable {
         _ = closed.wait(milliseconds: max(limit, 1_000))
         lane.stop()
         snapshotLane.stop()
+        models.stop(withinMilliseconds: max(limit, 1_000))
     }
 
     /// Asks the coordinator until nothing is under way or the time is up.
@@ -111,6 +121,9 @@ public final class Pipeline: Sendable {
             case .prepare, .loadCatalogue, .loadCheckpoint, .readDeltas, .claim, .load, .scan:
                 read(action)
             case .commit, .commitItems, .saveCheckpoint: write(action)
+            case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve,
+                .cancelSolves:
+                executeOnModels(action)
             case .begin(let positions): source.begin(positions)
             case .beginItems(let positions): source.beginItems(positions)
             case .release(let partitions): source.release(partitions)

@@ -2,6 +2,7 @@
 
 public import Interactions
 public import Recommender
+public import Teachers
 
 /// What to do when the log no longer holds the stored offset.
 public enum OffsetGapPolicy: String, Sendable, CaseIterable {
@@ -48,6 +49,19 @@ public struct PipelineConfiguration: Sendable {
 
     /// Score every event before learning from it.
     public var prequential = false
+
+    /// Teachers that are installed beside popularity and rules, with their parameters; nothing learnt.
+    public var teachers: [any Teacher] = []
+    /// From the end of a solve to the beginning of the next of the same teacher.
+    public var solveIntervalMilliseconds: Milliseconds = 600_000
+    /// How often the store is asked for models that another instance solved.
+    public var modelLookIntervalMilliseconds: Milliseconds = 5_000
+    /// How often the store is asked for what another system published.
+    public var externalIntervalMilliseconds: Milliseconds = 10_000
+    /// Histories collected for a solve may take this much memory, in bytes.
+    public var solveHistoryBytesMax = 1 << 30
+    /// A model of more bytes is not stored: it serves, and is solved again after a start.
+    public var storedModelBytesMax = 256 << 20
 
     public var feedWatchedMax = 10_000
     /// Entries of a feed that a reader may resume from.

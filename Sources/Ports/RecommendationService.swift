@@ -14,6 +14,8 @@ public struct RecommendRequest: Sendable, Hashable {
     public var user: UserID
     public var count: Int
     public var mode: ServingMode
+    /// The teacher that alone makes the list, by name; nil leaves it to `mode`.
+    public var teacher: String?
     /// Items of an anonymous or ongoing session, oldest first, treated as the newest history without being stored.
     public var session: [ItemID]
     /// When not empty, only these are ranked.
@@ -77,7 +79,7 @@ public struct AsOf: Sendable, Hashable {
 
 public struct Recommendation: Sendable, Hashable {
     public var items: [RecommendedItem]
-    /// The rung that answered: `lm`, `cf`, `popular`.
+    /// The rung that answered: `lm`, `cf`, `popular`, or the name of a teacher that was asked for.
     public var rung: String
     /// Version of the model that made the list; nil when none did.
     public var model: String?
@@ -307,6 +309,9 @@ public protocol RecommendationService: Sendable {
         to item: ItemID, count: Int, reply: @escaping Reply<[RecommendedItem]>)
     func explain(
         user: UserID, item: ItemID, reply: @escaping Reply<Explanation>)
+    /// The same in the list that one teacher alone makes.
+    func explain(
+        user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>)
     func user(_ user: UserID, reply: @escaping Reply<UserView?>)
     func item(_ id: ItemID, reply: @escaping Reply<ItemView?>)
 
@@ -336,4 +341,10 @@ public protocol RecommendationService: Sendable {
     func digest(_ partition: PartitionIndex?, reply: @escaping Reply<DigestView>)
     /// The service's own `INFO` sections; the socket server adds those of the server and its clients.
     func info(reply: @escaping Reply<[InfoSection]>)
+}
+
+extension RecommendationService {
+    public func explain(
+        user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>
+    ) { reply(.failure(PortError(.refused, "there is no teacher '\(teacher)'"))) }
 }

@@ -193,7 +193,7 @@ public struct StoreHealth: Sendable, Hashable {
     }
 }
 
-public protocol StateStore: Sendable {
+public protocol StateStore: ModelStore {
     typealias Completion<Value> = @Sendable (Result<Value, PortError>) -> Void
 
     /// Checks that the stored layout is for this many partitions (decision D1), or records it when the store is new.

@@ -13,6 +13,9 @@ extension Engine {
         teachers[teacher.name] = teacher
     }
 
+    /// The teacher of this name as it serves now; nil when none was installed.
+    public func teacher(named name: String) -> (any Teacher)? { teachers[name] }
+
     /// Numbers of items changed: models find theirs again.
     func bindTeachers() { for teacher in teachers.values { install(teacher) } }
 
@@ -40,6 +43,35 @@ extension Engine {
         }
         return teacher.logits(
             of: user(state, session: [], external: external), from: statistics)
+    }
+
+    /// Where an item is in the whole ranking of one teacher; no rank where it has nothing to say of it.
+    public func explain(
+        _ item: ItemKey, for state: UserState, by name: String, external: [UInt8] = [],
+        now: Milliseconds
+    ) -> Ranking {
+        let scores = scoreAll(state, by: name, external: external)
+        let hidden = Set(hidden(state, now: now))
+        let number = statistics.items.number(of: item)
+        let score = number.flatMap { scores[Int($0)] }
+        let removal = catalogue.removal(item, now: now) ?? (hidden.contains(item) ? .seen : nil)
+        var rank: Int?
+        if removal == nil, let number, let score {
+            let own = Candidate(number: number, key: item, score: score)
+            rank = 1
+            for (index, rivalScore) in scores.enumerated() {
+                let other = KeyIndex.Number(index)
+                guard let rivalScore, other != number,
+                    catalogue.isRecommendable(other, now: now)
+                else { continue }
+                let key = statistics.items.keys[index]
+                let rival = Candidate(number: other, key: key, score: rivalScore)
+                if Candidate.precedes(rival, own), !hidden.contains(key) { rank? += 1 }
+            }
+        }
+        return Ranking(
+            rank: rank, score: score ?? 0, ruleScore: 0, popularityScore: 0, evidence: [],
+            removal: removal)
     }
 
     private func user(

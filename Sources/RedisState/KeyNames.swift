@@ -25,5 +25,15 @@ struct KeyNames: Sendable {
     /// Hash: version, chunks, and one field `p<partition>` with its sequence for each partition.
     var checkpoint: String { "\(prefix):{stats}:checkpoint" }
     /// Hash: index -> chunk. A version that is never made current expires.
-    func checkpointChunks(_ version: String) -> String { "\(checkpoint):\(version)" }
+    static func chunks(of pointer: String, _ version: String) -> String {
+        "\(pointer):\(version)"
+    }
+    /// Hash like `checkpoint`: version, chunks, and `p0`, the version of the model.
+    func model(_ name: String) -> String { "\(prefix):{model}:\(name)" }
+    /// Hash that another system writes: format, version, kind.
+    var externalMeta: String { "\(prefix):{external}:meta" }
+    /// Hash: item -> record.
+    func externalItems(_ version: UInt64) -> String { "\(prefix):{external}:items:\(version)" }
+    /// Hash: user -> record.
+    func externalUsers(_ version: UInt64) -> String { "\(prefix):{external}:users:\(version)" }
 }

@@ -16,21 +16,30 @@ extension RedisStateStore {
     public func saveCheckpoint(
         _ checkpoint: StatisticsCheckpoint, completion: @escaping Completion<Void>
     ) {
+        save(checkpoint, at: keys.checkpoint, completion: completion)
+    }
+
+    /// Writes the chunks beside the current ones, then makes them what `pointer` points to.
+    func save(
+        _ checkpoint: StatisticsCheckpoint, at pointer: String,
+        completion: @escaping Completion<Void>
+    ) {
         let version = String(UInt64.random(in: 0...UInt64.max), radix: 16)
-        saveChunk(0, of: checkpoint, version: version, completion: completion)
+        saveChunk(0, of: checkpoint, at: pointer, version: version, completion: completion)
     }
 
     private func saveChunk(
-        _ index: Int, of checkpoint: StatisticsCheckpoint, version: String,
+        _ index: Int, of checkpoint: StatisticsCheckpoint, at pointer: String, version: String,
         completion: @escaping Completion<Void>
     ) {
         guard index < checkpoint.chunks.count else {
-            return flip(to: version, of: checkpoint, completion: completion)
+            return flip(pointer, to: version, of: checkpoint, completion: completion)
         }
         write(
             Step(
-                encode: { [keys] buffer in
-                    let key = keys.checkpointChunks(version)
+                patience: patience(of: pointer),
+                encode: { buffer in
+                    let key = KeyNames.chunks(of: pointer, version)
                     buffer.begin(4)
                     buffer.add("HSET")
                     buffer.add(key)
@@ -39,25 +48,33 @@ extension RedisStateStore {
                     buffer.command("PEXPIRE", key, Self.unfinishedMilliseconds)
                 },
                 accept: { [self] _ throws(PortError) in
-                    saveChunk(index + 1, of: checkpoint, version: version, completion: completion)
+                    saveChunk(
+                        index + 1, of: checkpoint, at: pointer, version: version,
+                        completion: completion)
                 },
                 fail: { completion(.failure($0)) }))
     }
 
+    /// A model must not keep commits waiting, not even in a Redis that is full.
+    private func patience(of pointer: String) -> Step.Patience {
+        pointer == keys.checkpoint ? .waits : .failsAtOnce
+    }
+
     private func flip(
-        to version: String, of checkpoint: StatisticsCheckpoint,
+        _ pointer: String, to version: String, of checkpoint: StatisticsCheckpoint,
         completion: @escaping Completion<Void>
     ) {
         let sequences = checkpoint.sequences.sorted { $0.key < $1.key }
         write(
             Step(
-                encode: { [keys] buffer in
+                patience: patience(of: pointer),
+                encode: { buffer in
                     buffer.begin(8 + 2 * sequences.count)
                     buffer.add("FCALL")
                     buffer.add(FunctionLibrary.flip)
                     buffer.add("2")
-                    buffer.add(keys.checkpoint)
-                    buffer.add(keys.checkpointChunks(version))
+                    buffer.add(pointer)
+                    buffer.add(KeyNames.chunks(of: pointer, version))
                     buffer.add(version)
                     buffer.add(checkpoint.chunks.count)
                     buffer.add(checkpoint.incarnation)
@@ -68,11 +85,13 @@ extension RedisStateStore {
                 },
                 accept: { [self] replies throws(PortError) in
                     switch try replies[0].text("flip") {
-                    case "CURRENT": trim(sequences, completion: completion)
+                    case "CURRENT" where pointer == keys.checkpoint:
+                        trim(sequences, completion: completion)
+                    case "CURRENT": completion(.success(()))
                     case "OLDER": completion(.success(()))
                     case "STALE":
                         throw PortError(
-                            .unavailable, "Redis was restarted since the statistics were read")
+                            .unavailable, "Redis was restarted since what was to be saved was read")
                     default:
                         throw PortError(
                             .unavailable, "chunks of the checkpoint were lost: save another one")
@@ -100,11 +119,14 @@ extension RedisStateStore {
     }
 
     public func loadCheckpoint(completion: @escaping Completion<StatisticsCheckpoint?>) {
-        loadCheckpoint(attempt: 1, completion: completion)
+        load(keys.checkpoint, completion: completion)
     }
 
-    private func loadCheckpoint(
-        attempt: Int, completion: @escaping Completion<StatisticsCheckpoint?>
+    /// What `pointer` points to; nil when there is nothing, or when `isWanted` says no to its sequences.
+    func load(
+        _ pointer: String, attempt: Int = 1,
+        where isWanted: @escaping @Sendable ([PartitionIndex: Int64]) -> Bool = { _ in true },
+        completion: @escaping Completion<StatisticsCheckpoint?>
     ) {
         guard attempt <= Self.loadAttemptsMax else {
             return completion(
@@ -115,9 +137,10 @@ extension RedisStateStore {
         }
         read(
             Step(
-                encode: { [keys] in $0.command("HGETALL", keys.checkpoint) },
+                encode: { $0.command("HGETALL", pointer) },
                 accept: { [self] replies throws(PortError) in
-                    guard let reading = try CheckpointReading(replies[0], attempt: attempt) else {
+                    let found = try CheckpointReading(replies[0], of: pointer, attempt: attempt)
+                    guard let reading = found, isWanted(reading.checkpoint.sequences) else {
                         return completion(.success(nil))
                     }
                     loadChunks(reading, completion: completion)
@@ -132,16 +155,17 @@ extension RedisStateStore {
         if range.isEmpty { return completion(.success(reading.checkpoint)) }
         read(
             Step(
-                encode: { [keys] buffer in
-                    let key = keys.checkpointChunks(reading.version)
+                encode: { buffer in
+                    let key = KeyNames.chunks(of: reading.pointer, reading.version)
                     for index in range { buffer.command("HGET", key, String(index)) }
                 },
                 accept: { [self] replies throws(PortError) in
                     var reading = reading
                     for reply in replies {
                         guard let chunk = try reply.bytesOrNil("checkpoint chunk") else {
-                            return loadCheckpoint(
-                                attempt: reading.attempt + 1, completion: completion)
+                            return load(
+                                reading.pointer, attempt: reading.attempt + 1,
+                                completion: completion)
                         }
                         reading.checkpoint.chunks.append(chunk)
                     }
@@ -153,6 +177,7 @@ extension RedisStateStore {
 
 /// A checkpoint being read.
 private struct CheckpointReading: Sendable {
+    let pointer: String
     let version: String
     let chunkCount: Int
     let attempt: Int
@@ -161,8 +186,8 @@ private struct CheckpointReading: Sendable {
     var missing: Range<Int> { min(checkpoint.chunks.count, chunkCount)..<chunkCount }
 
     /// Reads the pointer; nil when there is no checkpoint.
-    init?(_ pointer: Reply, attempt: Int) throws(PortError) {
-        let flat = try pointer.elements("checkpoint pointer")
+    init?(_ reply: Reply, of pointer: String, attempt: Int) throws(PortError) {
+        let flat = try reply.elements("checkpoint pointer")
         if flat.isEmpty { return nil }
         var version: String?
         var chunkCount: Int64?
@@ -182,6 +207,7 @@ private struct CheckpointReading: Sendable {
         guard let version, let chunkCount, let count = Int(exactly: chunkCount), count >= 0 else {
             throw PortError(.corrupt, "the checkpoint pointer lacks its version or chunk count")
         }
+        self.pointer = pointer
         self.version = version
         self.chunkCount = count
         self.attempt = attempt

@@ -73,7 +73,7 @@ extension RedisStateStore {
                         buffer.command("MEMORY", "USAGE", key, "SAMPLES", Self.samples)
                     }
                     // A checkpoint that is not there is measured as an absent key.
-                    measure("HLEN", keys.checkpointChunks(version ?? "none"))
+                    measure("HLEN", KeyNames.chunks(of: keys.checkpoint, version ?? "none"))
                     for partition in partitions {
                         measure("HLEN", keys.users(partition))
                         measure("XLEN", keys.deltas(partition))

@@ -12,6 +12,8 @@ struct Step: Sendable {
         case waits
         /// It fails, so that the daemon can refuse to start with the reason.
         case failsWhenRefused
+        /// It fails at the first trouble, because it can be done without: nothing waits behind it.
+        case failsAtOnce
     }
 
     var patience = Patience.waits

@@ -189,8 +189,9 @@ struct Worker {
         report(fault.reason)
         if kind == .reads {
             failAll(because: fault)
-        } else if fault.remedy == .intervene {
-            failImpatient(because: fault)
+        } else {
+            fail(.failsAtOnce, because: fault)
+            if fault.remedy == .intervene { fail(.failsWhenRefused, because: fault) }
         }
     }
 
@@ -217,9 +218,9 @@ struct Worker {
         for step in failing { step.fail(fault.portError) }
     }
 
-    private mutating func failImpatient(because fault: Fault) {
-        let failing = queue.filter { $0.patience == .failsWhenRefused }
-        queue.removeAll { $0.patience == .failsWhenRefused }
+    private mutating func fail(_ patience: Step.Patience, because fault: Fault) {
+        let failing = queue.filter { $0.patience == patience }
+        queue.removeAll { $0.patience == patience }
         mailbox.settled(failing.count)
         for step in failing { step.fail(fault.portError) }
     }

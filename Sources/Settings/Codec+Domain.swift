@@ -231,7 +231,7 @@ private enum Accounts {
     }
 }
 
-private func isASCIIWord(_ byte: UInt8) -> Bool {
+func isASCIIWord(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
         UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):

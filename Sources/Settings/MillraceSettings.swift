@@ -10,6 +10,7 @@ public struct MillraceSettings: Sendable, Hashable {
     public var engine = EngineSettings()
     public var model = ModelSettings()
     public var rules = RulesSettings()
+    public var teachers = TeacherSettings()
     public var popularity = PopularitySettings()
     public var catalogue = CatalogueSettings()
     public var serving = ServingSettings()

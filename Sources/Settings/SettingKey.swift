@@ -41,7 +41,7 @@ struct SettingKey: Sendable {
     }
 
     /// Every key, in the order of the file.
-    static let all: [SettingKey] = input + state + recommending + output + around
+    static let all: [SettingKey] = input + state + recommending + teachers + output + around
 
     static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 
@@ -58,6 +58,7 @@ struct SettingKey: Sendable {
         ("model", "The item-aware language model."),
         ("rules", "Sequential rules: which items follow which."),
         ("popularity", "What is in demand, with old demand fading."),
+        ("teachers", "Collaborative models beside the rules (docs/teachers.md)."),
         ("catalogue", "Items known by their own records."),
         ("serving", "Answers to requests."),
         ("feeds", "Lists pushed as they change."),

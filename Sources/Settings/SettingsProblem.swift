@@ -14,6 +14,24 @@ public struct SettingsProblem: Sendable, Hashable, Encodable, CustomStringConver
     public var allowed: String?
     public var suggestion: String?
 
+    /// A fault that only the reader of the settings can find, without a place in the file.
+    public init(file: String, key: String, what: String) {
+        self.init(file: file, line: 0, column: 0, key: key, what: what)
+    }
+
+    init(
+        file: String, line: Int, column: Int, key: String, what: String, allowed: String? = nil,
+        suggestion: String? = nil
+    ) {
+        self.file = file
+        self.line = line
+        self.column = column
+        self.key = key
+        self.what = what
+        self.allowed = allowed
+        self.suggestion = suggestion
+    }
+
     public var description: String {
         var text = file
         if line > 0 { text += ":\(line):\(column)" }
@@ -29,6 +47,8 @@ public struct SettingsProblem: Sendable, Hashable, Encodable, CustomStringConver
 /// Every fault that was found, in the order of the file.
 public struct SettingsError: Error, Sendable, CustomStringConvertible {
     public var problems: [SettingsProblem]
+
+    public init(problems: [SettingsProblem]) { self.problems = problems }
 
     public var description: String {
         problems.map(\.description).joined(separator: "\n")

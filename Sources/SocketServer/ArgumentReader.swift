@@ -101,8 +101,9 @@ struct ArgumentReader {
         return items
     }
 
+    /// `teachers` are the names that MODE knows beside the rungs of the ladder.
     mutating func recommendRequest(
-        times: SocketTimes
+        times: SocketTimes, teachers: [String] = []
     ) throws(ArgumentError) -> (RecommendRequest, ListForm) {
         var query = RecommendRequest(user: try user())
         var form = ListForm()
@@ -110,7 +111,7 @@ struct ArgumentReader {
             if take("COUNT") {
                 query.count = try count()
             } else if take("MODE") {
-                query.mode = try mode()
+                (query.mode, query.teacher) = try mode(teachers)
             } else if take("SESSION") {
                 query.session = try items("SESSION")
             } else if take("CANDIDATES") {
@@ -135,13 +136,30 @@ struct ArgumentReader {
         return (query, form)
     }
 
-    private mutating func mode() throws(ArgumentError) -> ServingMode {
+    private mutating func mode(
+        _ teachers: [String]
+    ) throws(ArgumentError) -> (ServingMode, teacher: String?) {
         let name = try text("MODE")
-        guard let mode = ServingMode(rawValue: name.lowercased()) else {
-            let known = ServingMode.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ArgumentError("ERR MODE '\(name)' is unknown; there are \(known)")
+        if let mode = ServingMode(rawValue: name.lowercased()) { return (mode, nil) }
+        guard teachers.contains(name.lowercased()) else {
+            let known = ServingMode.allCases.map(\.rawValue) + teachers
+            throw ArgumentError(
+                "ERR MODE '\(name)' is unknown; there are \(known.joined(separator: ", "))")
         }
-        return mode
+        return (.auto, name.lowercased())
+    }
+
+    /// `[MODE teacher]` up to the end.
+    mutating func teacher(_ teachers: [String]) throws(ArgumentError) -> String? {
+        guard !isAtEnd else { return nil }
+        guard take("MODE") else { throw .syntax }
+        let (mode, teacher) = try mode(teachers)
+        guard isAtEnd else { throw .syntax }
+        guard teacher != nil || mode == .auto || mode == .cf else {
+            throw ArgumentError(
+                "ERR MODE '\(mode.rawValue)' cannot be explained; cf and teachers can")
+        }
+        return teacher
     }
 
     private mutating func deadline(_ times: SocketTimes) throws(ArgumentError) -> Int {

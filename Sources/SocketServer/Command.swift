@@ -52,7 +52,7 @@ struct Command: Sendable {
     private static let recommendations = [
         Command(
             "rec.get", -2, .read, "recommendation", "The best items for a user now",
-            "user [COUNT n] [MODE auto|lm|cf|popular] [SESSION k item ...] "
+            "user [COUNT n] [MODE auto|lm|cf|popular|teacher] [SESSION k item ...] "
                 + "[CANDIDATES k item ...] [EXCLUDE k item ...] [DEADLINE ms] [WITHSCORES] "
                 + "[WITHSOURCES] [ASOF]"
         ) { $0.recommend($1) },
@@ -61,8 +61,8 @@ struct Command: Sendable {
             "item [COUNT n] [WITHSCORES] [WITHSOURCES]"
         ) { $0.similar($1) },
         Command(
-            "rec.explain", 3, .read, "recommendation",
-            "Why an item is in a user's list, or is not", "user item"
+            "rec.explain", -3, .read, "recommendation",
+            "Why an item is in a user's list, or is not", "user item [MODE cf|teacher]"
         ) { $0.explain($1) },
         Command(
             "event.add", -4, .write, "event", "Appends an interaction to the log",

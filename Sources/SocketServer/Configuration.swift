@@ -96,6 +96,8 @@ public struct SocketServerConfiguration: Sendable {
     public var version: String
     /// Why a JSON record for `ITEM.SET` cannot be an item; nil when it can.
     public var itemProblem: @Sendable (_ json: [UInt8]) -> String?
+    /// Names of teachers that MODE accepts beside the rungs of the ladder; the service says which are enabled.
+    public var teachers: [String] = []
 
     public init(
         address: ListenAddress, access: AccessRules = AccessRules(),

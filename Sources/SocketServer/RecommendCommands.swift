@@ -24,7 +24,9 @@ extension Connection {
         if replyFromCache(request) { return }
         answering { () throws(ArgumentError) in
             var reader = ArgumentReader(request)
-            let (query, form) = try reader.recommendRequest(times: loop.state.configuration.times)
+            let (query, form) = try reader.recommendRequest(
+                times: loop.state.configuration.times,
+                teachers: loop.state.configuration.teachers)
             let milliseconds =
                 query.deadlineMilliseconds
                 ?? loop.state.configuration.times.readDeadlineMilliseconds
@@ -86,11 +88,16 @@ extension Connection {
             var reader = ArgumentReader(request)
             let user = try reader.user()
             let item = try reader.item()
+            let teacher = try reader.teacher(loop.state.configuration.teachers)
             let reply = later(request) {
                 (explanation: Explanation, writer: inout ReplyWriter) in
                 ListText.write(explanation, of: item, to: &writer)
             }
-            loop.state.service.explain(user: user, item: item, reply: reply)
+            if let teacher {
+                loop.state.service.explain(user: user, item: item, by: teacher, reply: reply)
+            } else {
+                loop.state.service.explain(user: user, item: item, reply: reply)
+            }
         }
     }
 

@@ -28,6 +28,8 @@ public struct TeacherParameter<Model>: Sendable {
 
 public struct ParameterFault: Error, Sendable, Equatable, CustomStringConvertible {
     public let description: String
+
+    public init(description: String) { self.description = description }
 }
 
 extension Teacher {

@@ -43,7 +43,7 @@ struct CheckConfigCommand: ParsableCommand {
         }
         var problems: [SettingsProblem] = []
         do {
-            _ = try SettingsFile.load(argument: file, checkingSecrets: !skipSecrets)
+            _ = try MillraceSettings.loadChecked(argument: file, checkingSecrets: !skipSecrets)
         } catch {
             problems = error.problems
         }

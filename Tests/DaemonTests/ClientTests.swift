@@ -11,7 +11,7 @@ import Testing
 import WireProtocol
 
 /// The Python of `MILLRACE_TEST_PYTHON` or the system's, when it has the module.
-private func python(with module: String) -> String? {
+func python(with module: String) -> String? {
     let candidate = ProcessInfo.processInfo.environment["MILLRACE_TEST_PYTHON"] ?? "python3"
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
@@ -22,7 +22,7 @@ private func python(with module: String) -> String? {
     return process.terminationStatus == 0 ? candidate : nil
 }
 
-private let pythonWithRedis = python(with: "redis")
+let pythonWithRedis = python(with: "redis")
 private let pythonWithKafka = python(with: "confluent_kafka")
 
 extension DaemonTests {

@@ -43,6 +43,19 @@ struct SettingsTests {
         #expect(try parse(text) == expected)
     }
 
+    @Test("teachers are names with parameters; a shape that is none is refused")
+    func teachers() throws {
+        let text = "teachers: {enabled: [als, 'ease:lambda=300,decay=0.5'], solve-interval: 5m}"
+        let settings = try parse(text)
+        #expect(settings.teachers.enabled == ["als", "ease:lambda=300,decay=0.5"])
+        #expect(settings.teachers.solveInterval == .seconds(300))
+        let written = Array(SettingsFile.text(of: settings).utf8)
+        #expect(try SettingsFile.parse(written, file: "m.yaml") == settings)
+        for wrong in ["''", "'ease:'", "'ease:lambda'", "'ease:lambda=x'", "'a b'", "':a=1'"] {
+            #expect(problems("teachers: {enabled: [\(wrong)]}").count == 1, "\(wrong)")
+        }
+    }
+
     @Test(
         "every fault is told at once, with place, bounds and suggestion, in the order of the file")
     func everyFault() {

@@ -22,6 +22,7 @@ public struct SimulatedStore: Sendable {
     public var checkpoint: StatisticsCheckpoint?
     public var items: [ItemID: [UInt8]] = [:]
     public var itemOffsets: [PartitionIndex: Offset] = [:]
+    public var models: [String: StoredModel] = [:]
 
     public init() {}
 
@@ -78,6 +79,10 @@ public struct SimulatedStore: Sendable {
             let trimmed = partitions[index]?.trimmed ?? 0
             partitions[index]?.trimmed = max(trimmed, sequence)
         }
+    }
+
+    public mutating func save(_ model: StoredModel) {
+        if model.version > models[model.name]?.version ?? 0 { models[model.name] = model }
     }
 
     public func page(of index: PartitionIndex, cursor: UInt64) -> UserPage {

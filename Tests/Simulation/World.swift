@@ -170,6 +170,63 @@ public final class World {
         instance.post(.log) { $0.received(batch) }
     }
 
+    /// The lane of models: solves at once and says so later, unless something goes wrong.
+    private func performOnModels(_ action: Action, of instance: SimulatedInstance) {
+        let trouble = laterRandom.chance(0.1)
+        let unavailable = PortError(.unavailable, "simulated trouble")
+        switch action {
+        case .loadModel(let blank, let known, let ticket):
+            let stored = store.models[blank.name].flatMap { $0.version > known ? $0 : nil }
+            let loaded = LoadedModel(stored, as: blank)
+            instance.post(.reads) {
+                $0.modelLoaded(
+                    blank.name, ticket, trouble ? .failure(unavailable) : .success(loaded))
+            }
+        case .saveModel(let teacher, let known, let ticket):
+            if known == "\(incarnation)", !trouble {
+                store.save(
+                    StoredModel(
+                        name: teacher.name, version: teacher.version, chunks: [teacher.encoded()]))
+            }
+            instance.post(.writes) {
+                $0.modelSaved(teacher.name, ticket, trouble ? .failure(unavailable) : .success(0))
+            }
+        case .solve(let order):
+            let result: Result<any Teacher, SolveTrouble>
+            if trouble {
+                result = .failure(.store(unavailable))
+            } else {
+                do throws(SolveFailure) {
+                    result = .success(
+                        try order.teacher.solved(
+                            from: material(for: order), progress: { _ in true }))
+                } catch {
+                    result = .failure(.solve(error))
+                }
+            }
+            instance.post(.reads) {
+                $0.solved(order.teacher.name, order.ticket, result, seconds: 0)
+            }
+        case .loadExternal(_, let ticket):
+            instance.post(.reads) {
+                $0.modelLoaded(ExternalTeacher.name, ticket, .success(.nothingNewer))
+            }
+        default: break
+        }
+    }
+
+    private func material(for order: SolveOrder) -> TeacherMaterial {
+        var histories = Histories()
+        for partition in store.partitions.values {
+            for blob in partition.users.sorted(by: { $0.key < $1.key }).map(\.value) {
+                guard let state = try? UserState(decoding: blob) else { continue }
+                histories.append(state, rules: configuration.engine.history)
+            }
+        }
+        return TeacherMaterial(
+            statistics: order.statistics, histories: histories, version: order.version)
+    }
+
     private func perform(_ action: Action, of instance: SimulatedInstance) {
         let trouble = random.chance(faults.readTrouble)
         let unavailable = PortError(.unavailable, "simulated trouble")
@@ -227,6 +284,8 @@ public final class World {
         case .release(let partitions): instance.released.formUnion(partitions)
         case .ready: instance.isReady = true
         case .fail(let reason): instance.failure = reason
+        case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve, .cancelSolves:
+            performOnModels(action, of: instance)
         case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .observe: break
         }
     }

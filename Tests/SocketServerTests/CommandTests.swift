@@ -103,6 +103,7 @@ struct CommandTests {
             (["REC.GET", "u", "COUNT", "x"], "ERR value is not an integer or out of range"),
             (["REC.GET", "u", "COUNT"], "ERR syntax error"),
             (["REC.GET", "u", "MODE", "best"], "MODE 'best' is unknown; there are auto, lm"),
+            (["REC.GET", "u", "MODE", "ease"], "MODE 'ease' is unknown; there are auto, lm"),
             (["REC.GET", "u", "SESSION", "3", "a"], "SESSION 3 must be the number of items"),
             (["REC.GET", "u", "DEADLINE", "0"], "DEADLINE 0 is out of range"),
             (["REC.GET", ""], "user has 0 bytes: 1 to 256"),

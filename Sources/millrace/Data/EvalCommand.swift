@@ -303,13 +303,13 @@ struct JudgedTeacher: ExpressibleByArgument {
             let source = EvaluatedSource(name: name)
         else { return nil }
         self.init(source)
-        if case .teacher = source { model = TeacherRegistry.teacher(named: name) }
-        guard parts.count == 2 else { return }
-        for setting in parts[1].split(separator: ",") {
-            let pair = setting.split(separator: "=", maxSplits: 1)
-            guard pair.count == 2, let value = Double(pair[1]), model != nil,
-                (try? model?.set(String(pair[0]), to: value)) != nil
-            else { return nil }
+        if case .teacher = source {
+            guard let teacher = try? TeacherRegistry.teacher(described: argument) else {
+                return nil
+            }
+            model = teacher
+        } else if parts.count == 2 {
+            return nil
         }
     }
 }

@@ -80,8 +80,10 @@ final class DemoStage {
 
     /// The configuration of our own producers: the daemon's.
     func kafka() throws -> KafkaConfiguration {
-        try Assembly(settings: SettingsFile.load(argument: settingsFile), clock: SystemClock())
-            .kafka()
+        try Assembly(
+            settings: MillraceSettings.loadChecked(argument: settingsFile), clock: SystemClock()
+        )
+        .kafka()
     }
 
     func close(keepingFolder: Bool) {

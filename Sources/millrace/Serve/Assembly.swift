@@ -113,7 +113,7 @@ struct Assembly {
         return EngineConfiguration(
             history: HistoryRules(
                 types: eventTypes, historyMax: settings.engine.historyMax,
-                eventKeysMax: settings.engine.eventIDsMax),
+                eventKeysMax: settings.engine.eventIDsMax, cooccurrenceReach: cooccurrenceReach),
             rules: RuleParameters(
                 recency: recency, sourcesMax: settings.rules.sourcesMax,
                 prior: settings.rules.prior, backoff: settings.rules.backoff),
@@ -143,6 +143,7 @@ struct Assembly {
         to.feedListCount = settings.feeds.listSize
         to.feedIdleMilliseconds = settings.feeds.watchTTL.wholeMilliseconds
         to.feedRefreshMilliseconds = settings.feeds.refreshInterval.wholeMilliseconds
+        configureTeachers(&to)
         return to
     }
 
@@ -169,13 +170,15 @@ struct Assembly {
         limits.cacheBytesMax = settings.serving.cacheBytesMax
         times.cacheStalenessMilliseconds = Int(settings.serving.staleness.wholeMilliseconds)
         let items = ItemTexts(fields: itemFields, bytesMax: settings.kafka.itemPayloadBytesMax)
-        return SocketServerConfiguration(
+        var to = SocketServerConfiguration(
             address: address,
             access: AccessRules(
                 read: principals(from.access.read), write: principals(from.access.write),
                 admin: principals(from.access.admin)),
             limits: limits, times: times, eventLoopThreads: settings.serving.threads,
             version: Millrace.version, itemProblem: { items.problem($0) })
+        to.teachers = TeacherRegistry.all.map { $0.name }
+        return to
     }
 
     private func principals(_ access: SocketSettings.Access) -> Principals {

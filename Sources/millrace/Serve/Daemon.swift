@@ -172,7 +172,7 @@ final class Daemon: Sendable {
         notifier.reloading()
         defer { notifier.ready(status: "serving") }
         do {
-            let new = try SettingsFile.load(argument: file)
+            let new = try MillraceSettings.loadChecked(argument: file)
             for change in MillraceSettings.changes(from: current, to: new) {
                 let effect = change.effect == .reload ? "in effect" : "waits for a restart"
                 note(

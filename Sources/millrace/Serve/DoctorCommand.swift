@@ -26,7 +26,7 @@ struct DoctorCommand: ParsableCommand {
 
     func run() throws {
         let settings: MillraceSettings
-        do { settings = try SettingsFile.load(argument: config) } catch {
+        do { settings = try MillraceSettings.loadChecked(argument: config) } catch {
             writeError(error.problems.map { "\($0)\n" }.joined())
             throw ExitCode(CheckConfigCommand.configurationFault)
         }

@@ -21,7 +21,7 @@ struct ServeCommand: ParsableCommand {
         var signals = Signals()
         let settings: MillraceSettings
         do {
-            settings = try SettingsFile.load(argument: config)
+            settings = try MillraceSettings.loadChecked(argument: config)
         } catch {
             writeError(error.problems.map { "\($0)\n" }.joined())
             throw ExitCode(CheckConfigCommand.configurationFault)

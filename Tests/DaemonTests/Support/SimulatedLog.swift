@@ -74,6 +74,16 @@ struct SimulatedLog {
         }
     }
 
+    /// A view that a client added by itself.
+    mutating func addView(of user: String, item: String) {
+        guard let user = UserID(user), let item = ItemID(item) else { return }
+        let view = Interaction(user: user, item: item, type: 0, time: time, eventKey: 0)
+        records.append(
+            Record(
+                wire: BulkRecord(key: nil, payload: nil, timestamp: time), entry: .interaction(view)
+            ))
+    }
+
     private mutating func plainRecord() -> Record {
         event(user: "user-\(skewed(userCount))")
     }
