@@ -76,14 +76,14 @@ let package = Package(
         module("TokenTrie"),
         module("ItemModel", ["TokenTrie", "Tensors", "Transformer"]),
         module("Alignment", ["TokenTrie"]),
-        module("Recommender", ["Interactions", "Teachers"]),
+        module("Recommender", ["Interactions", "Tensors", "ItemModel", "Teachers"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
 
         module(
             "ModelFolders",
             [
                 "Interactions", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
-                "ItemModel",
+                "ItemModel", "Teachers",
             ]),
 
         // The rim: ports, lanes and the parts that touch the world.
@@ -156,7 +156,10 @@ let package = Package(
         tests("SettingsTests", ["Settings", "TestKit"]),
         tests(
             "DaemonTests",
-            ["millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "TestKit"]),
+            [
+                "millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "Interactions",
+                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "TestKit",
+            ]),
         tests("RepositoryTests", ["Evaluation", "TestKit"]),
     ]
 )
@@ -183,6 +186,9 @@ if Context.environment["MILLRACE_BENCHMARKS"] != nil {
                 "TestKit",
             ],
             path: "Tests/Benchmarks/InstructionCounts", swiftSettings: strict),
+        .executableTarget(
+            name: "ModelCosts", dependencies: ["ItemModel", "TokenTrie", "Tensors"],
+            path: "Tests/Benchmarks/ModelCosts", swiftSettings: strict),
         .executableTarget(
             name: "KernelCounts", dependencies: ["Tensors"],
             path: "Tests/Benchmarks/KernelCounts", swiftSettings: strict),

@@ -74,7 +74,20 @@ public func xxh64(_ bytes: Span<UInt8>, seed: UInt64 = 0) -> UInt64 {
 
 /// The XXH64 hash of a text's UTF-8 bytes.
 public func xxh64(_ text: String, seed: UInt64 = 0) -> UInt64 {
-    xxh64(text.utf8.span, seed: seed)
+    text.withBytes { xxh64($0, seed: seed) }
+}
+
+extension String {
+    /// The text's bytes for the time of `body`.
+    ///
+    /// In place of `utf8.span`: Swift 6.3 with optimisation lets a short text's bytes, which it keeps in the string
+    /// itself, go before a function that the span was handed to has read them. All users of a release build then
+    /// hashed to one partition that changed from start to start.
+    @inline(never)
+    package func withBytes<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
+        var text = self
+        return text.withUTF8 { bytes in body(unsafe bytes.span) }
+    }
 }
 
 /// The XXH64 hash of an array of bytes.

@@ -17,7 +17,7 @@ public enum Partitioner: String, Sendable, Hashable, CaseIterable {
     }
 
     public func partition(of user: UserID, count: Int32) -> PartitionIndex {
-        partition(of: user.text.utf8.span, count: count)
+        user.text.withBytes { partition(of: $0, count: count) }
     }
 }
 

@@ -27,6 +27,12 @@ public struct HistoryState: Sendable {
             + (query.count + items.count) * MemoryLayout<Float>.stride
     }
 
+    /// What a full window takes at most.
+    public static func bytes(of shape: ItemModelShape) -> Int {
+        let rows = shape.interBlocks * shape.historyMax * 2 * shape.width
+        return MemoryLayout<Self>.size + 4 * (rows + shape.width + shape.historyMax)
+    }
+
     /// Positions beyond which floats no longer tell neighbours apart well enough: the window is built anew.
     static let positionMax: Int32 = 1 << 20
 

@@ -18,6 +18,16 @@ public struct ItemScorer {
     /// Items encoded in one pass; bounds the memory of a big catalogue.
     private static let itemsMax = 2_048
 
+    /// Vectors of texts alone: what the item cache holds; texts.count × width.
+    public mutating func textVectors(of texts: [[Int32]]) -> [Float] {
+        var all: [Float] = []
+        for start in stride(from: 0, to: texts.count, by: Self.itemsMax) {
+            let part = texts[start..<min(texts.count, start + Self.itemsMax)]
+            all += encoder.encode(TokenRuns(part), parameters: parameters.values)
+        }
+        return all
+    }
+
     /// Vectors of items, by their numbers in the identity table and their tokens; count × width.
     public mutating func vectors(of items: [(number: Int32, tokens: [Int32])]) -> [Float] {
         var all: [Float] = []

@@ -7,7 +7,7 @@ import Transformer
 
 public struct ItemTraining: Sendable {
     public var seed: UInt64 = 1
-    public var epochsMax = 8
+    public var epochsMax = 6
     public var batchSequences = 256
     public var negatives = 1_024
     public var learningRate: Float = 3e-3
@@ -15,9 +15,9 @@ public struct ItemTraining: Sendable {
     public var dropout: Float = 0.25
     public var identityDropout: Float = 0.2
     /// Of the answers' loss beside the items'; 0 trains no token head.
-    public var answerWeight: Float = 0.3
+    public var answerWeight: Float = 0.4
     /// Share of the targets whose answers are taught in an epoch.
-    public var answerShare: Float = 0.5
+    public var answerShare: Float = 1
     public var clip = 1.0
     public var shards = 2
     public var optimiser = AdamWSettings(beta1: 0.9, beta2: 0.98)

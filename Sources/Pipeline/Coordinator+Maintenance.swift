@@ -17,6 +17,7 @@ extension Coordinator {
         guard phase == .running else { return }
         retryLoads()
         reclaimFenced()
+        if engine.encodeItems(atMost: Self.itemsEncodedATick) { versions.raiseAll() }
         pollPeers()
         startCheckpointIfDue()
         startSweepIfDue()
@@ -26,6 +27,9 @@ extension Coordinator {
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
         for user in due { refresh(user) }
     }
+
+    /// A few milliseconds of work: ingest does not wait for a big catalogue.
+    private static let itemsEncodedATick = 64
 
     /// What the status page and the metrics show of the state.
     private func observeGauges() {
@@ -44,6 +48,7 @@ extension Coordinator {
             ("edits_not_checkpointed_bytes", Double(uncheckpointedBytes)),
         ]
         for (name, value) in gauges + modelGauges { act(.observe(.gauge(name, value))) }
+        for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
     }
 
     private func retryLoads() {
@@ -232,6 +237,6 @@ extension Coordinator {
                     InfoLine("feeds_published", "\(feeds.publishedCount)"),
                     InfoLine("feeds_refused", "\(feeds.refusedCount)"),
                 ]),
-        ] + modelInfo + (configuration.prequential ? [meter.info] : [])
+        ] + modelSection + modelInfo + (configuration.prequential ? [meter.info] : [])
     }
 }

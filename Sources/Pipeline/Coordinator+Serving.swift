@@ -80,12 +80,8 @@ extension Coordinator {
     ) {
         guard partitionCount > 0, hasCatalogue else { return reply(.failure(Self.notReady)) }
         if let name = request.teacher { return recommend(request, by: name, reply: reply) }
-        if request.mode == .lm {
-            return reply(
-                .failure(
-                    PortError(
-                        .refused, "no language model is configured; use MODE auto, cf or popular")
-                ))
+        if request.mode == .lm, engine.modelVersion == nil {
+            return reply(.failure(configuration.hasModel ? Self.modelNotReady : Self.noModel))
         }
         let version = version(of: request.user)
         withUser(request.user) { [unowned self] state, _ in
@@ -95,6 +91,11 @@ extension Coordinator {
         }
     }
 
+    private static let noModel = PortError(
+        .refused, "no model is configured (model.folder); use MODE auto, cf or popular")
+    private static let modelNotReady = PortError(
+        .unavailable, "the model is being loaded; try again shortly, or use MODE cf")
+
     static let notReady = PortError(
         .unavailable, "the daemon is still recovering; try again shortly")
 
@@ -102,8 +103,9 @@ extension Coordinator {
     func makeList(
         _ request: RecommendRequest, state: UserState?
     ) -> Recommendation {
-        let rung: Rung = state == nil || request.mode == .popular ? .popular : .cf
         let known = state ?? UserState()
+        if request.mode == .lm, let list = makeModelList(request, state: known) { return list }
+        let rung: Rung = state == nil || request.mode == .popular ? .popular : .cf
         let items = engine.recommend(
             known, session: request.session.map(\.key),
             candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
@@ -111,6 +113,25 @@ extension Coordinator {
         return Recommendation(
             items: items.compactMap(place), rung: rung.rawValue,
             asOf: asOf(request.user, state: known), version: 0)
+    }
+
+    /// The model's list; nil when it has nothing to go by: then the next rung answers.
+    private func makeModelList(
+        _ request: RecommendRequest, state: UserState
+    ) -> Recommendation? {
+        let items = engine.recommendByModel(
+            request.user.key, state, session: request.session.map(\.key),
+            candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
+            exclude: request.exclude.map(\.key), count: request.count, now: wall)
+        guard let items else { return nil }
+        let listed = items.compactMap { item in
+            engine.catalogue[item.item].map {
+                RecommendedItem(id: $0.id, score: item.score, source: Rung.lm.rawValue)
+            }
+        }
+        return Recommendation(
+            items: listed, rung: Rung.lm.rawValue, model: engine.modelVersion,
+            asOf: asOf(request.user, state: state), version: 0)
     }
 
     func place(_ item: ListedItem) -> RecommendedItem? {
@@ -153,6 +174,7 @@ extension Coordinator {
                     .failure(PortError(.unavailable, "the state store cannot be read now")))
             }
             let ranking = engine.explain(item.key, for: state, now: wall)
+            let byModel = engine.explainByModel(item.key, user: user.key, state, now: wall)
             reply(
                 .success(
                     Explanation(
@@ -160,7 +182,7 @@ extension Coordinator {
                         sources: [
                             .init(name: "rules", score: ranking.ruleScore),
                             .init(name: "popularity", score: ranking.popularityScore),
-                        ],
+                        ] + (byModel.map { [.init(name: "lm", score: $0.score)] } ?? []),
                         evidence: ranking.evidence.map {
                             .init(item: name(of: $0.source), contribution: $0.contribution)
                         },

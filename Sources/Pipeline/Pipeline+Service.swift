@@ -2,6 +2,7 @@
 
 public import Interactions
 public import Ports
+public import Recommender
 
 extension Pipeline: RecommendationService {
     public func recommend(
@@ -76,5 +77,21 @@ extension Pipeline: RecommendationService {
 
     public func info(reply: @escaping Reply<[InfoSection]>) {
         perform { reply(.success($0.infoSections())) }
+    }
+}
+
+extension Pipeline {
+    /// Texts of the catalogue, on the engine's lane.
+    public func catalogueTexts(
+        _ reply: @escaping @Sendable ([(key: ItemKey, title: String)]) -> Void
+    ) {
+        perform { reply($0.catalogueTexts()) }
+    }
+
+    public func removeModel() { perform { $0.removeModel() } }
+
+    /// Serves by this model from the next list on.
+    public func install(_ model: ServedModel, items: [ItemKey], vectors: [Float]) {
+        perform { $0.install(model, items: items, vectors: vectors) }
     }
 }

@@ -25,6 +25,10 @@ public struct PipelineConfiguration: Sendable {
     /// Users kept in memory.
     public var usersCachedMax = 200_000
     /// Events folded into one commit at most.
+    /// Whether a model is configured, be it loaded or not.
+    public var hasModel = false
+    /// Users whose model states are kept.
+    public var modelUsersCachedMax = 10_000
     public var commitEventsMax = 1_000
     /// Commits of one partition under way at most.
     public var commitsInFlightMax = 4

@@ -79,15 +79,20 @@ public struct AsOf: Sendable, Hashable {
 
 public struct Recommendation: Sendable, Hashable {
     public var items: [RecommendedItem]
-    /// The rung that answered: `cf`, `popular`, later `lm`, or the name of a teacher that was asked for.
+    /// The rung that answered: `lm`, `cf`, `popular`, or the name of a teacher that was asked for.
     public var rung: String
+    /// Version of the model that made the list; nil when none did.
+    public var model: String?
     public var asOf: AsOf
     /// Changes whenever the same request could be answered differently; see `RecommendationService.version`.
     public var version: UInt64
 
-    public init(items: [RecommendedItem], rung: String, asOf: AsOf, version: UInt64) {
+    public init(
+        items: [RecommendedItem], rung: String, model: String? = nil, asOf: AsOf, version: UInt64
+    ) {
         self.items = items
         self.rung = rung
+        self.model = model
         self.asOf = asOf
         self.version = version
     }

@@ -48,6 +48,7 @@ public final class Engine {
     /// By name; changed by `install`.
     var teachers: [String: any Teacher] = [:]
     var scorer: ListScorer
+    var rung: ModelRung?
     private var order = PopularityOrder()
 
     public init(_ configuration: EngineConfiguration) {
@@ -104,10 +105,14 @@ public final class Engine {
         catalogueVersion &+= 1
         switch change {
         case .set(let record, let json):
-            return catalogue.set(
-                CatalogueEntry(record, json: json), number: statistics.number(of: record.id.key))
+            let before = catalogue[record.id.key]
+            let entry = CatalogueEntry(record, json: json)
+            let outcome = catalogue.set(entry, number: statistics.number(of: record.id.key))
+            if outcome == .stored { rung?.set(entry, isNewText: before?.title != entry.title) }
+            return outcome
         case .withdraw(let id):
             catalogue.withdraw(id, number: statistics.number(of: id.key))
+            if catalogue[id.key] == nil { rung?.withdraw(id.key) }
             return .withdrawn
         }
     }

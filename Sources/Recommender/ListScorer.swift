@@ -8,6 +8,8 @@ public import Teachers
 
 /// Which rung of the ladder makes the list.
 public enum Rung: String, Sendable {
+    /// The item-aware model.
+    case lm
     case cf
     case popular
 }

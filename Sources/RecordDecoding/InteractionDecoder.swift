@@ -192,13 +192,14 @@ public struct InteractionDecoder: ~Copyable, Sendable {
 
 /// Whether the bytes are the text's UTF-8.
 func == (bytes: RawSpan, text: String) -> Bool {
-    let utf8 = text.utf8.span
-    guard bytes.byteCount == utf8.count else { return false }
-    for index in utf8.indices
-    where unsafe bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self) != utf8[index] {
-        return false
+    text.withBytes { utf8 in
+        guard bytes.byteCount == utf8.count else { return false }
+        for index in utf8.indices
+        where unsafe bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self) != utf8[index] {
+            return false
+        }
+        return true
     }
-    return true
 }
 
 /// The text that the bytes encode, or nil when they are not UTF-8.

@@ -8,6 +8,7 @@ public struct MillraceSettings: Sendable, Hashable {
     public var events = EventSettings()
     public var redis = RedisSettings()
     public var engine = EngineSettings()
+    public var model = ModelSettings()
     public var rules = RulesSettings()
     public var teachers = TeacherSettings()
     public var popularity = PopularitySettings()
@@ -167,6 +168,16 @@ public struct EngineSettings: Sendable, Hashable {
     public var historyMax = 512
     public var usersCachedMax = 200_000
     public var eventIDsMax = 16
+
+    public init() {}
+}
+
+public struct ModelSettings: Sendable, Hashable {
+    /// Without one, no model serves.
+    public var folder: String?
+    public var cacheFolder: String?
+    public var usersCachedMax = 10_000
+    public var memoryBytesMax = 1 << 30
 
     public init() {}
 }

@@ -168,6 +168,23 @@ extension SettingKey {
         SettingKey(
             "engine.event-ids-max", \.engine.eventIDsMax, .integer(0...256),
             "Event ids remembered per user, against events produced twice; 8 bytes each."),
+        SettingKey(
+            "model.folder", \.model.folder, .orNull(.name(bytesMax: 4_096)), effect: .reload,
+            """
+            The folder that millrace train wrote. A reload reads it again, also when only its
+            content has changed; the model before serves until the new one is ready.
+            """),
+        SettingKey(
+            "model.cache-folder", \.model.cacheFolder, .orNull(.name(bytesMax: 4_096)),
+            effect: .reload,
+            "Where vectors of item texts are kept between starts, a file a model; null keeps none."),
+        SettingKey(
+            "model.users-cached-max", \.model.usersCachedMax, .integer(1...100_000_000),
+            "Users whose state in the model is kept; others are computed from their history."),
+        SettingKey(
+            "model.memory-max", \.model.memoryBytesMax, .size(1 << 20...1 << 40),
+            effect: .reload,
+            "Most memory of weights, item vectors and user states; a model above it is refused."),
     ]
 
     private static func field(

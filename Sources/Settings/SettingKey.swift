@@ -55,6 +55,7 @@ struct SettingKey: Sendable {
         ("events", "What the kinds of interaction mean."),
         ("redis", "Where the state is kept, together with the offset that produced it."),
         ("engine", "How much is remembered, and how much of it stays in memory."),
+        ("model", "The item-aware language model."),
         ("rules", "Sequential rules: which items follow which."),
         ("popularity", "What is in demand, with old demand fading."),
         ("teachers", "Collaborative models beside the rules (docs/teachers.md)."),

@@ -147,7 +147,7 @@ enum ListText {
         case .success(let list):
             if form.asOf {
                 writer.array(2)
-                write(list.asOf, rung: list.rung, to: &writer)
+                write(list.asOf, rung: list.rung, model: list.model, to: &writer)
             }
             write(list.items, form, to: &writer)
         }
@@ -167,8 +167,10 @@ enum ListText {
         }
     }
 
-    static func write(_ asOf: AsOf, rung: String?, to writer: inout ReplyWriter) {
-        writer.map(rung == nil ? 4 : 5)
+    static func write(
+        _ asOf: AsOf, rung: String?, model: String? = nil, to writer: inout ReplyWriter
+    ) {
+        writer.map(4 + (rung == nil ? 0 : 1) + (model == nil ? 0 : 1))
         writer.bulk("partition")
         writer.integer(Int(asOf.partition))
         writer.bulk("offset")
@@ -177,9 +179,14 @@ enum ListText {
         writer.integer(asOf.userTime)
         writer.bulk("age_ms")
         writer.integer(asOf.ageMilliseconds)
-        guard let rung else { return }
-        writer.bulk("rung")
-        writer.bulk(rung)
+        if let rung {
+            writer.bulk("rung")
+            writer.bulk(rung)
+        }
+        if let model {
+            writer.bulk("model")
+            writer.bulk(model)
+        }
     }
 
     static func write(_ explanation: Explanation, of item: ItemID, to writer: inout ReplyWriter) {

@@ -169,10 +169,11 @@ struct FactorSolver {
         var right = [Float](repeating: 0, count: k)
         for (place, row) in rows.enumerated() {
             let source = fixed.extracting((Int(row) * d)..<((Int(row) + 1) * d))
-            for index in 0..<d { columns[index * k + place] = source[index] }
+            for index in 0..<d { columns[place * d + index] = source[index] }
         }
         var system = matrix.mutableSpan
-        gram(gathered.span, into: &system, n: k, k: d)
+        multiply(
+            gathered.span, .plain, gathered.span, .transposed, into: &system, m: k, n: k, k: d)
         for (place, extra) in confidences.enumerated() {
             system[place * k + place] += 1 / extra
             right[place] = (1 + extra) / extra
@@ -181,7 +182,7 @@ struct FactorSolver {
         var side = right.mutableSpan
         solve(factor: matrix.span, n: k, rightSides: &side, count: 1)
         var sum = result.mutableSpan
-        multiply(gathered.span, vector: right.span, into: &sum, m: d, n: k)
+        multiply(gathered.span, .transposed, vector: right.span, into: &sum, m: d, n: k)
         return result.allSatisfy(\.isFinite) ? result : nil
     }
 
@@ -205,10 +206,9 @@ struct FactorSolver {
             let source = fixed.extracting((Int(row) * d)..<((Int(row) + 1) * d))
             let root = extra.squareRoot()
             let whole = 1 + extra
-            for index in 0..<d {
-                target[place * d + index] = root * source[index]
-                sum[index] += whole * source[index]
-            }
+            Tensors.add(source, to: &sum, scale: whole)
+            var slot = target._mutatingExtracting((place * d)..<((place + 1) * d))
+            for index in 0..<d { slot[index] = root * source[index] }
         }
     }
 

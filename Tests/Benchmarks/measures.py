@@ -1,6 +1,7 @@
 """The measurements: each returns plain numbers and compares with something real in the same run."""
 
 import json
+import os
 import re
 import selectors
 import shutil
@@ -224,6 +225,31 @@ def serving(stage, users, requests):
         "warm": run("REC.GET", "u__rand_int__", "MODE", "cf", keyspace=users),
         "many": run("REC.GET", "u__rand_int__", "MODE", "cf", keyspace=users),
     }
+
+
+def model_serving(stage, users, requests):
+    """Lists of the model, none from the list cache; and the same list from scratch in PyTorch, where there is one."""
+    wait_for("the model serves", lambda: stage.try_info().get("model_version", "loading") != "loading"
+             and stage.try_info().get("model_items_pending") == "0")
+
+    def run():
+        return redis_benchmark(stage.socket_path, ["REC.GET", "u__rand_int__", "MODE", "lm"],
+                               requests, keyspace=users)
+
+    run()
+    return run()
+
+
+def recomputed(folder, items, history):
+    """Milliseconds and the ten best items by PyTorch; None without it (MILLRACE_TEST_PYTHON)."""
+    script = os.path.join(os.path.dirname(__file__), "recompute.py")
+    done = subprocess.run(
+        [os.environ.get("MILLRACE_TEST_PYTHON", "python3"), script, folder, items, *history],
+        capture_output=True, text=True)
+    if done.returncode != 0:
+        return None
+    time_line, best = done.stdout.strip().splitlines()
+    return float(time_line.split()[0]), best.split()
 
 
 def by_history(stage, client, lengths, items, requests):

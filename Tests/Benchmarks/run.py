@@ -9,6 +9,7 @@ import datetime
 import os
 import subprocess
 import sys
+import time
 
 import charts
 import loads
@@ -28,7 +29,7 @@ def parse():
     parser.add_argument("binary", help="millrace, built for release")
     parser.add_argument("--users", type=int, default=1_000_000, help="users of P10 and P11")
     parser.add_argument("--seconds", type=int, default=15, help="of P2")
-    parser.add_argument("--only", default="P1,P2,P3,P10,P11", help="a comma-separated choice")
+    parser.add_argument("--only", default="P1,P2,P3,P4,P10,P11", help="a comma-separated choice")
     parser.add_argument("--out", default=os.path.join(ROOT, "docs/benchmarks"))
     return parser.parse_args()
 
@@ -87,7 +88,7 @@ def streamed(report, binary, chosen, seconds):
              f"{log['items']} items")
         if "P1" in chosen:
             ingest(report, stage, log)
-    if not chosen & {"P2", "P3"}:
+    if not chosen & {"P2", "P3", "P4"}:
         return
     with Stage(binary) as stage:
         recorded = loads.find_recorded(ROOT)
@@ -103,6 +104,40 @@ def streamed(report, binary, chosen, seconds):
             serving(report, stage, log, source)
         if "P2" in chosen:
             freshness(report, stage, seconds)
+        if "P4" in chosen:
+            model(report, stage, log, recorded or stage.path("sim"), source)
+
+
+def model(report, stage, log, folder, source):
+    stage.stop_daemon()
+    path = stage.path("model")
+    subprocess.run([stage.binary, "train", "--data", folder, "--out", path, "--epochs", "2"],
+                   check=True, capture_output=True)
+    stage.start_daemon(f"serving: {{staleness: 0s, cache-max: 0B}}\nmodel: {{folder: {path}}}\n")
+    stage.wait_committed(log["events"])
+    figure = measures.model_serving(stage, log["users"], 50_000)
+    report.row("P4", f"REC.GET MODE lm, item head over {log['items']} items ({source}), 16 "
+               f"connections, {log['users']} users at random", "absolute",
+               f"{figure['rps']:,.0f}/s, p50 {figure['p50']:.3f} ms, p99 {figure['p99']:.3f} ms",
+               "p50 <= 10 ms, p99 <= 25 ms", figure["p50"] <= 10 and figure["p99"] <= 25)
+    client = stage.client()
+    user = loads.user_name(1)
+    fields = client.ask("USER.GET", user)
+    events = dict(zip(fields[::2], fields[1::2]))[b"history"]
+    history = [event[0].decode() for event in events]
+    begin = time.monotonic()
+    for _ in range(200):
+        served = [item.decode() for item in client.ask("REC.GET", user, "COUNT", "10", "MODE", "lm")]
+    ours = 5 * (time.monotonic() - begin)
+    client.close()
+    theirs = measures.recomputed(path, f"{folder}/items.jsonl", history)
+    if theirs is None:
+        return note("P4: no Python with torch, safetensors and tokenizers: not compared")
+    best = [item for item in theirs[1] if item not in history]
+    same = served[:len(best)] == best
+    report.row("P4", "the same, one user, one connection", f"the same weights from scratch in PyTorch ({theirs[0]:.0f} ms)",
+               f"{ours:.3f} ms = {theirs[0] / ours:,.0f} x, {'the same list' if same else 'ANOTHER LIST'}",
+               ">= 10 x", same and theirs[0] >= 10 * ours)
 
 
 def ingest(report, stage, log):
@@ -242,7 +277,7 @@ def main():
     try:
         if chosen & {"P10", "P11"}:
             crowd(report, binary, options.users)
-        if chosen & {"P1", "P2", "P3"}:
+        if chosen & {"P1", "P2", "P3", "P4"}:
             streamed(report, binary, chosen, options.seconds)
     finally:
         report.rows.sort(key=lambda row: int(row[0][1:]))

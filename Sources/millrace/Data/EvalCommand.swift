@@ -3,8 +3,11 @@
 public import ArgumentParser
 public import Evaluation
 import Interactions
+import ItemModel
+import ModelFolders
 import Recommender
 import Teachers
+import Tensors
 
 struct EvalCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -39,6 +42,13 @@ struct EvalCommand: ParsableCommand {
                 "count is undecayed. Parameters follow a colon: item-knn:decay=0.5,shrink=5.",
             valueName: "name"))
     var teacher: [JudgedTeacher] = [JudgedTeacher(.rules), JudgedTeacher(.popularity)]
+    @Option(
+        help: "An item-aware model's folder, judged as `lm`: see `millrace train`.")
+    var model: String?
+    @Option(
+        help: "Train the model anew, with so many epochs, before every --interval events; 0: never."
+    )
+    var retrainEpochs = 0
     @Option(help: "Items of a history within which two count as together; 0 counts none.")
     var reach: Int?
     @Option(help: "Models are solved anew after so many learnt events.") var interval = 5_000
@@ -66,6 +76,9 @@ struct EvalCommand: ParsableCommand {
             throw ValidationError("--cutoff \(cutoff) is not in 1...1000")
         }
         guard every >= 1 else { throw ValidationError("--every \(every) is below 1") }
+        guard (0...1_000).contains(retrainEpochs), retrainEpochs == 0 || model != nil else {
+            throw ValidationError("--retrain-epochs needs --model, and is in 0...1000")
+        }
         if let warmUp, !(0...1).contains(warmUp) {
             throw ValidationError("--warm-up \(warmUp) is not in 0...1")
         }
@@ -94,6 +107,24 @@ struct EvalCommand: ParsableCommand {
         guard found.warnings.isEmpty else { throw ExitCode(2) }
     }
 
+    /// The model, where there is one, stands first, so that the last teacher is the baseline.
+    private var sources: [EvaluatedSource] {
+        (model == nil ? [] : [.teacher(ItemModelTeacher.name)]) + teacher.map(\.source)
+    }
+
+    private func models(_ catalogue: [ItemRecord]) throws -> [any Teacher] {
+        let own: [any Teacher] = teacher.compactMap(\.model)
+        guard let model else { return own }
+        setLinearAlgebraThreads(1)
+        let folder = try ItemModelFolder(path: model)
+        return [
+            ItemModelTeacher(
+                folder, catalogue: catalogue,
+                retraining: retrainEpochs > 0
+                    ? Retraining(folder, epochs: retrainEpochs).train : nil)
+        ] + own
+    }
+
     // MARK: - Protocols
 
     private func office() throws -> EvaluationReport {
@@ -101,8 +132,8 @@ struct EvalCommand: ParsableCommand {
         let types = EventTypes([EventType(name: "review", weight: 1, seen: .never)])
         let evaluator = Evaluator(
             EvaluatorConfiguration(
-                engine: engine(types, rules: .baskets), sources: teacher.map(\.source),
-                cutoff: cutoff, teachers: teacher.compactMap(\.model)))
+                engine: engine(types, rules: .baskets), sources: sources,
+                cutoff: cutoff, teachers: try models(split.items)))
         for record in split.items { evaluator.set(record) }
         var progress = ProgressBar(
             "evaluating", total: split.train.count + split.test.count)
@@ -123,8 +154,8 @@ struct EvalCommand: ParsableCommand {
         let evaluator = Evaluator(
             EvaluatorConfiguration(
                 engine: engine(log.types, rules: RuleParameters()),
-                sources: teacher.map(\.source), rankedItems: ranked, cutoff: cutoff,
-                teachers: teacher.compactMap(\.model), solveInterval: interval))
+                sources: sources, rankedItems: ranked, cutoff: cutoff,
+                teachers: try models(log.records), solveInterval: interval))
         let share = warmUp ?? (order == .timeSplit ? 0.8 : 0.5)
         let (evaluation, method): (EvaluationProtocol, String) =
             switch order {
@@ -197,7 +228,7 @@ struct EvalCommand: ParsableCommand {
         }
         return EvaluationReport(
             title: title, method: method, facts: facts, files: files, cutoff: cutoff,
-            outcomes: zip(teacher, evaluator.outcomes).map { ($0.source.name, $1) },
+            outcomes: zip(sources, evaluator.outcomes).map { ($0.name, $1) },
             warnings: warnings)
     }
 

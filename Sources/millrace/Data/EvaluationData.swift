@@ -33,6 +33,10 @@ struct LoadedLog {
         (types, changes) = Evaluation.changes(of: events, items: items, seen: seen)
     }
 
+    var records: [ItemRecord] {
+        changes.compactMap { if case .item(let record) = $0 { record } else { nil } }
+    }
+
     private static func read(
         _ path: String, _ label: String, _ body: ([UInt8]) throws(LogLineError) -> Void
     ) throws -> ReportedFile {

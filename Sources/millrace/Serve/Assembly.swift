@@ -130,6 +130,8 @@ struct Assembly {
             decodeItem: { id, json in items.record(id, json) })
         to.offsetGap = OffsetGapPolicy(rawValue: settings.kafka.offsetGap.rawValue) ?? .halt
         to.usersCachedMax = settings.engine.usersCachedMax
+        to.hasModel = settings.model.folder != nil
+        to.modelUsersCachedMax = settings.model.usersCachedMax
         to.userIdleSecondsMax = settings.redis.userTTL.components.seconds
         to.userBytesMax = Int64(settings.redis.usersBytesMax)
         to.checkpointIntervalMilliseconds = settings.redis.checkpointInterval.wholeMilliseconds

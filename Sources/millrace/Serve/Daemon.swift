@@ -13,6 +13,7 @@ import Settings
 import SocketServer
 import Synchronization
 import Telemetry
+import Tensors
 
 /// What goes wrong before the daemon is ready.
 struct StartFailure: Error, CustomStringConvertible {
@@ -32,6 +33,7 @@ final class Daemon: Sendable {
     private let notifier = SystemdNotifier()
     private let state = Mutex(State())
     private let pipeline: Mutex<Pipeline?> = Mutex(nil)
+    private let models: Mutex<ModelLoader?> = Mutex(nil)
     private let server: Mutex<SocketServer?> = Mutex(nil)
     private let operations: Mutex<OperationsServer?> = Mutex(nil)
     private let sink: Mutex<KafkaSink?> = Mutex(nil)
@@ -104,6 +106,8 @@ final class Daemon: Sendable {
 
     private func start() throws {
         let assembly = Assembly(settings: settings, clock: clock)
+        setLinearAlgebraThreads(1)
+        try ModelLoader.check(settings.model)
         let descriptors = notifier.takeListeningDescriptors()
         try listenForOperations(assembly, descriptors["operations"])
         let kafka = try assembly.kafka()
@@ -118,6 +122,7 @@ final class Daemon: Sendable {
                 ready: { [self] in becomeReady() }, failed: { [self] reason in fail(reason) }))
         self.sink.withLock { $0 = sink }
         self.pipeline.withLock { $0 = pipeline }
+        models.withLock { $0 = ModelLoader(pipeline: pipeline, observer: telemetry) }
         let server = SocketServer(
             configuration: assembly.socket(descriptor: descriptors["client"]), service: pipeline,
             observer: telemetry, clock: clock)
@@ -154,6 +159,7 @@ final class Daemon: Sendable {
     private func becomeReady() {
         state.withLock { $0.isReady = true }
         note(.notice, "ready", [("socket", settings.socket.path)])
+        models.withLock { $0 }?.load(settings.model)
         notifier.ready(status: "serving")
     }
 
@@ -174,6 +180,7 @@ final class Daemon: Sendable {
                     [("key", change.key), ("before", change.before), ("after", change.after)])
             }
             log.levelMin = Self.severity(new.telemetry.logLevel)
+            if state.withLock({ $0.isReady }) { models.withLock { $0 }?.load(new.model) }
             return new
         } catch {
             for problem in error.problems { note(.error, "\(problem)") }
@@ -189,6 +196,7 @@ final class Daemon: Sendable {
             server.stop(withinMilliseconds: min(limit, 5_000)) { done.signal() }
             _ = done.wait(milliseconds: limit)
         }
+        models.withLock { $0.take() }?.stop()
         pipeline.withLock { $0.take() }?.stop(withinMilliseconds: limit)
         if let sink = sink.withLock({ $0.take() }) {
             sink.close(waitingAtMostMilliseconds: limit)

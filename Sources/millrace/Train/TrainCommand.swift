@@ -32,7 +32,7 @@ struct TrainCommand: ParsableCommand {
     var data: String
     @Option(help: "The folder the model is written to.") var out: String
     @Option(help: "Seed of everything that is drawn.") var seed: UInt64 = 1
-    @Option(help: "Passes over the histories at most.") var epochs = 8
+    @Option(help: "Passes over the histories at most.") var epochs = 6
     @Option(help: "Epochs without a better one before training ends.") var patience = 2
     @Option(help: "Histories a step.") var batch: Int?
     @Option(help: "Items drawn besides those of a step's histories.") var negatives = 1_024
@@ -41,9 +41,9 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Tokens of a vocabulary.") var vocabulary = 4_000
     @Option(help: "Dropout in the inter blocks.") var dropout: Float = 0.25
     @Option(help: "Highest learning rate.") var learningRate: Float = 3e-3
-    @Option(help: "Weight of the token head's loss; 0 trains none.") var answerWeight: Float = 0.3
+    @Option(help: "Weight of the token head's loss; 0 trains none.") var answerWeight: Float = 0.4
     @Option(help: "Share of the targets whose texts the token head learns in an epoch.")
-    var answerShare: Float = 0.5
+    var answerShare: Float = 1
     @Option(help: "Share of the log that chooses the epoch.") var validationShare = 0.1
 
     func validate() throws {

@@ -1,0 +1,40 @@
+// The language model beside the engine: installed when it is loaded, replaced when another is.
+
+public import Interactions
+import Ports
+public import Recommender
+
+extension Coordinator {
+    /// Keys and titles of the catalogue as it is, for encoding them elsewhere.
+    public func catalogueTexts() -> [(key: ItemKey, title: String)] {
+        engine.catalogue.all.map { (key: $0.id.key, title: $0.title) }
+    }
+
+    /// From the next list on, the model serves; the one before is gone with all that was made with it.
+    public func install(_ model: ServedModel, items: [ItemKey], vectors: [Float]) {
+        engine.install(
+            model, items: items, vectors: vectors,
+            usersCachedMax: configuration.modelUsersCachedMax)
+        versions.raiseAll()
+        note(
+            .notice, "a model serves",
+            [("version", model.version), ("items", "\(items.count)")])
+    }
+
+    public func removeModel() {
+        guard engine.modelVersion != nil else { return }
+        engine.removeModel()
+        versions.raiseAll()
+        note(.notice, "no model serves any more")
+    }
+
+    var modelSection: [InfoSection] {
+        guard configuration.hasModel || engine.modelVersion != nil else { return [] }
+        return [
+            InfoSection(
+                title: "Model",
+                lines: [InfoLine("model_version", engine.modelVersion ?? "loading")]
+                    + engine.modelCounters.map { InfoLine($0.name, "\($0.value)") })
+        ]
+    }
+}

@@ -1,0 +1,59 @@
+// The engine's language model, when it has one.
+
+public import Interactions
+import Teachers
+
+extension Engine {
+    /// Puts a model in the place of the one before, with vectors of the items of the catalogue as it was when they were
+    /// made; what changed since is encoded by and by.
+    public func install(
+        _ model: ServedModel, items: [ItemKey], vectors: [Float], usersCachedMax: Int
+    ) {
+        var rung = ModelRung(model, usersCachedMax: usersCachedMax)
+        rung.install(items, vectors: vectors)
+        rung.refreshMarks(catalogue.all)
+        self.rung = rung
+    }
+
+    public func removeModel() { rung = nil }
+
+    public var modelVersion: String? { rung?.model.version }
+
+    /// Counters of the model, for status pages; empty without one.
+    public var modelCounters: [(name: String, value: Int)] { rung?.counters ?? [] }
+
+    /// Encodes texts of items that came lately; returns whether lists may have changed.
+    public func encodeItems(atMost count: Int) -> Bool {
+        guard rung?.pendingCount ?? 0 > 0 else { return false }
+        let catalogue = catalogue
+        rung?.encode(atMost: count) { catalogue[$0] }
+        return true
+    }
+
+    /// The model's best items for a user; nil without a model, or when it knows nothing of the user.
+    public func recommendByModel(
+        _ user: UInt64, _ state: UserState, session: [ItemKey] = [],
+        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], count: Int, now: Milliseconds
+    ) -> [ListedItem]? {
+        rung?.list(
+            user, history: positive(state, session: session),
+            hidden: hidden(state, now: now) + session + exclude, candidates: candidates,
+            count: count, now: now)
+    }
+
+    public func explainByModel(
+        _ item: ItemKey, user: UInt64, _ state: UserState, now: Milliseconds
+    ) -> ModelScore? {
+        rung?.explain(
+            item, user: user, history: positive(state, session: []),
+            hidden: hidden(state, now: now), now: now)
+    }
+
+    /// Items of positive events, oldest first, the session's after the history's.
+    private func positive(_ state: UserState, session: [ItemKey]) -> [ItemKey] {
+        let types = configuration.history.types
+        return state.history.compactMap { entry in
+            types[entry.type].weight > 0 && !session.contains(entry.item) ? entry.item : nil
+        } + session
+    }
+}

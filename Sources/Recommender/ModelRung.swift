@@ -1,0 +1,218 @@
+// Lists of the item-aware model: a user's query against the vectors of the whole catalogue, one product.
+//
+// One model version at a time, and everything kept is of that version: installing another replaces vectors and user
+// states in one step, so no list can mix two (promise G8).
+
+public import Interactions
+public import ItemModel
+import Tensors
+
+/// A model as serving needs it; made off the lane that serves.
+public struct ServedModel: Sendable {
+    public let version: String
+    let parameters: ItemModelParameters
+    /// Rows of the identity table.
+    let identityRows: [ItemKey: Int32]
+    /// Tokens of an item's text.
+    let tokens: @Sendable (String) -> [Int32]
+
+    public init(
+        version: String, parameters: ItemModelParameters, items: [ItemKey],
+        tokens: @escaping @Sendable (String) -> [Int32]
+    ) {
+        self.version = version
+        self.parameters = parameters
+        self.tokens = tokens
+        var rows: [ItemKey: Int32] = [:]
+        for (row, key) in items.enumerated() { rows[key] = Int32(row) }
+        identityRows = rows
+    }
+
+    /// Vectors of items, one after the other; `texts` may come from an item cache.
+    public func vectors(of items: [(key: ItemKey, textVector: [Float])]) -> [Float] {
+        var vectors: [Float] = []
+        vectors.reserveCapacity(items.count * width)
+        for item in items { vectors += item.textVector }
+        // An item the model does not know has no row, and its text is all of it.
+        parameters.addIdentity(
+            items.map { identityRows[$0.key] ?? Int32.max }, to: &vectors)
+        return vectors
+    }
+
+    public var width: Int { parameters.layout.shape.width }
+}
+
+/// What the model says of one item for one user.
+public struct ModelScore: Sendable, Hashable {
+    public var score: Double
+    /// 1 is best; nil when something keeps the item out of the list.
+    public var rank: Int?
+}
+
+/// Owned by the lane that serves.
+struct ModelRung {
+    let model: ServedModel
+    private var encoder: ItemScorer
+    private var states: HistoryStateCache
+    private var slots: [ItemKey: Int32] = [:]
+    private var keys: [ItemKey] = []
+    /// keys.count × width.
+    private var table: [Float] = []
+    /// When each item stops being listed; the smallest number: it is not.
+    private var listedUntil: [Milliseconds] = []
+    /// Items whose text is not encoded yet.
+    private var pending: [ItemKey: String] = [:]
+    private(set) var encodedCount = 0
+
+    init(_ model: ServedModel, usersCachedMax: Int) {
+        self.model = model
+        encoder = ItemScorer(model.parameters)
+        states = HistoryStateCache(model.parameters, capacity: usersCachedMax)
+    }
+
+    var itemCount: Int { keys.count }
+    var pendingCount: Int { pending.count }
+    var userCount: Int { states.count }
+    var bytes: Int { table.count * 4 + states.bytes }
+    var counters: [(name: String, value: Int)] {
+        [
+            ("model_items", keys.count), ("model_items_pending", pending.count),
+            ("model_items_encoded", encodedCount), ("model_users_cached", states.count),
+            ("model_user_rows", states.rowCount), ("model_user_hits", states.hitCount),
+            ("model_user_rebuilds", states.rebuildCount),
+            ("model_users_evicted", states.evictedCount),
+        ]
+    }
+
+    // MARK: - Items
+
+    /// Vectors that were made elsewhere: the catalogue at the time of the installation.
+    mutating func install(_ items: [ItemKey], vectors: [Float]) {
+        for (row, key) in items.enumerated() {
+            put(key, vectors[row * model.width..<(row + 1) * model.width])
+        }
+    }
+
+    /// An item's record came, or changed; its text is encoded by and by.
+    mutating func set(_ entry: CatalogueEntry, isNewText: Bool) {
+        let key = entry.id.key
+        if isNewText || slots[key] == nil { pending[key] = entry.title }
+        if let slot = slots[key] { mark(slot, entry) }
+    }
+
+    mutating func withdraw(_ key: ItemKey) {
+        pending[key] = nil
+        if let slot = slots[key] { listedUntil[Int(slot)] = .min }
+    }
+
+    private mutating func mark(_ slot: Int32, _ entry: CatalogueEntry) {
+        listedUntil[Int(slot)] = entry.available ? entry.expires ?? .max : .min
+    }
+
+    /// Encodes some of the texts that wait; `entry` knows the catalogue.
+    mutating func encode(atMost count: Int, entry: (ItemKey) -> CatalogueEntry?) {
+        guard !pending.isEmpty else { return }
+        let some = pending.keys.sorted().prefix(count)
+        let texts = some.map { pending.removeValue(forKey: $0) ?? "" }
+        let vectors = encoder.vectors(
+            of: zip(some, texts).map { key, text in
+                (number: model.identityRows[key] ?? Int32.max, tokens: model.tokens(text))
+            })
+        encodedCount += some.count
+        var hasChanged = false
+        for (row, key) in some.enumerated() {
+            hasChanged = hasChanged || slots[key] != nil
+            put(key, vectors[row * model.width..<(row + 1) * model.width])
+            if let slot = slots[key] {
+                if let entry = entry(key) {
+                    mark(slot, entry)
+                } else {
+                    listedUntil[Int(slot)] = .min
+                }
+            }
+        }
+        // Users' states hold the vectors of before.
+        if hasChanged { states.removeAll() }
+    }
+
+    mutating func refreshMarks(_ entries: some Sequence<CatalogueEntry>) {
+        for index in listedUntil.indices { listedUntil[index] = .min }
+        for entry in entries {
+            if let slot = slots[entry.id.key] {
+                mark(slot, entry)
+            } else {
+                set(entry, isNewText: true)
+            }
+        }
+    }
+
+    private mutating func put(_ key: ItemKey, _ vector: ArraySlice<Float>) {
+        if let slot = slots[key] {
+            let start = Int(slot) * model.width
+            table.replaceSubrange(start..<start + model.width, with: vector)
+        } else {
+            slots[key] = Int32(keys.count)
+            keys.append(key)
+            table += vector
+            listedUntil.append(.max)
+        }
+    }
+
+    // MARK: - Users
+
+    /// Scores of all items by slot; nil when none of the history has a vector. Oldest first.
+    private mutating func scores(_ user: UInt64, _ history: [ItemKey]) -> [Float]? {
+        let width = model.width
+        let known = history.compactMap { slots[$0] }
+        let table = table
+        guard
+            let state = states.state(
+                of: user, history: known,
+                vector: { Array(table[Int($0) * width..<(Int($0) + 1) * width]) })
+        else { return nil }
+        return encoder.logits(states: state.query, table: table)
+    }
+
+    /// The best items for a user; nil when the model has nothing to go by.
+    mutating func list(
+        _ user: UInt64, history: [ItemKey], hidden: [ItemKey], candidates: [ItemKey]?, count: Int,
+        now: Milliseconds
+    ) -> [ListedItem]? {
+        guard let scores = scores(user, history) else { return nil }
+        let away = Set(hidden.compactMap { slots[$0] })
+        var best = TopList(limit: count)
+        func offer(_ slot: Int32) {
+            let score = Double(scores[Int(slot)])
+            guard best.admits(score), listedUntil[Int(slot)] > now, !away.contains(slot) else {
+                return
+            }
+            best.offer(Candidate(number: slot, key: keys[Int(slot)], score: score))
+        }
+        if let candidates {
+            for slot in Set(candidates.compactMap { slots[$0] }) { offer(slot) }
+        } else {
+            for slot in 0..<Int32(keys.count) { offer(slot) }
+        }
+        return best.sorted().map { ListedItem(item: $0.key, score: $0.score, ruleScore: 0) }
+    }
+
+    /// The item's place in the user's full ranking; nil when the model cannot say.
+    mutating func explain(
+        _ item: ItemKey, user: UInt64, history: [ItemKey], hidden: [ItemKey], now: Milliseconds
+    ) -> ModelScore? {
+        guard let slot = slots[item], let scores = scores(user, history) else { return nil }
+        let away = Set(hidden.compactMap { slots[$0] })
+        let own = Candidate(number: slot, key: item, score: Double(scores[Int(slot)]))
+        guard listedUntil[Int(slot)] > now, !away.contains(slot) else {
+            return ModelScore(score: own.score, rank: nil)
+        }
+        var rank = 1
+        for other in 0..<Int32(keys.count)
+        where listedUntil[Int(other)] > now && !away.contains(other) {
+            let rival = Candidate(
+                number: other, key: keys[Int(other)], score: Double(scores[Int(other)]))
+            if Candidate.precedes(rival, own) { rank += 1 }
+        }
+        return ModelScore(score: own.score, rank: rank)
+    }
+}

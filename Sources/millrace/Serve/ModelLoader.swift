@@ -1,0 +1,147 @@
+// Loads the model of `model.folder` beside serving: the folder, the item cache, the catalogue's vectors; then the
+// engine takes it over between two lists. On a reload the same, while the model before goes on serving.
+
+import Checkpoints
+import Foundation
+import Interactions
+import ItemModel
+import JSONDocuments
+import Lanes
+import ModelFolders
+import Pipeline
+import Ports
+import Recommender
+import Settings
+import Tensors
+
+final class ModelLoader: Sendable {
+    private let lane = Lane(name: "model")
+    private let pipeline: Pipeline
+    private let observer: any Observer
+
+    /// Texts the item cache keeps at most.
+    private static let textsKeptMax = 2_000_000
+
+    init(pipeline: Pipeline, observer: any Observer) {
+        self.pipeline = pipeline
+        self.observer = observer
+    }
+
+    /// Refuses what can be refused before anything starts: the folder is read and its memory added up.
+    static func check(_ settings: ModelSettings) throws(StartFailure) {
+        guard let path = settings.folder else { return }
+        let folder: ItemModelFolder
+        do throws(DocumentError) {
+            folder = try ItemModelFolder(path: path)
+        } catch {
+            throw StartFailure(description: "model.folder: \(error)")
+        }
+        if let excess = memoryExcess(folder, items: folder.items.count, settings) {
+            throw StartFailure(description: excess)
+        }
+    }
+
+    /// What the model would need and may not, as a sum; nil when it fits.
+    private static func memoryExcess(
+        _ folder: ItemModelFolder, items: Int, _ settings: ModelSettings
+    ) -> String? {
+        let shape = folder.parameters.layout.shape
+        let weights = folder.parameters.values.count * 4
+        let identity = folder.parameters.identity.vectors.count * 4
+        let vectors = items * (shape.width * 4 + 64)
+        let user = HistoryState.bytes(of: shape)
+        let users = settings.usersCachedMax * user
+        let sum = weights + identity + vectors + users
+        guard sum > settings.memoryBytesMax else { return nil }
+        func mebibytes(_ bytes: Int) -> String { "\(bytes >> 20) MiB" }
+        return
+            "the model of \(folder.parameters.layout.shape.width) wide does not fit model.memory-max "
+            + "(\(mebibytes(settings.memoryBytesMax))): weights \(mebibytes(weights)) + identity vectors "
+            + "\(mebibytes(identity)) + \(items) item vectors \(mebibytes(vectors)) + "
+            + "model.users-cached-max \(settings.usersCachedMax) x \(user) B = \(mebibytes(sum)); "
+            + "raise the one or lower the other"
+    }
+
+    func stop() { lane.stop() }
+
+    /// Loads and installs, soon; a failure leaves what serves. Without a folder no model serves any more.
+    func load(_ settings: ModelSettings) {
+        guard let path = settings.folder else { return pipeline.removeModel() }
+        lane.run { [self] in
+            do throws(DocumentError) {
+                let folder = try ItemModelFolder(path: path)
+                encodeCatalogue(folder, settings)
+            } catch {
+                note(.error, "the model was not loaded: \(error)", [])
+            }
+        }
+    }
+
+    private func encodeCatalogue(_ folder: ItemModelFolder, _ settings: ModelSettings) {
+        pipeline.catalogueTexts { [self] texts in
+            lane.run { [self] in
+                if let excess = Self.memoryExcess(folder, items: texts.count, settings) {
+                    return note(.error, "the model was not loaded: \(excess)", [])
+                }
+                install(folder, texts, settings)
+            }
+        }
+    }
+
+    private func install(
+        _ folder: ItemModelFolder, _ texts: [(key: ItemKey, title: String)],
+        _ settings: ModelSettings
+    ) {
+        let model = ServedModel(
+            version: folder.version, parameters: folder.parameters,
+            items: folder.items.map(\.key), tokens: { folder.tokens(of: $0) })
+        var cache = TextVectorCache(
+            textVersion: folder.textVersion, width: model.width, capacity: Self.textsKeptMax)
+        let file = settings.cacheFolder.map {
+            "\($0)/item-vectors-\(String(folder.textVersion, radix: 16))"
+        }
+        if let file, fileExists(file) {
+            let bytes = (try? Data(contentsOf: URL(filePath: file))).map { [UInt8]($0) } ?? []
+            if !cache.load(bytes) {
+                note(
+                    .warning, "the item cache is damaged or of another model: not used",
+                    [("file", file)])
+            }
+        }
+        let loaded = cache.count
+        var encoder = ItemScorer(folder.parameters)
+        let vectors = cache.vectors(of: texts.map { folder.tokens(of: $0.title) }) { missing in
+            encoder.textVectors(of: missing)
+        }
+        let items = texts.map(\.key)
+        pipeline.install(
+            model, items: items,
+            vectors: model.vectors(
+                of: items.indices.map { row in
+                    (
+                        key: items[row],
+                        textVector: Array(vectors[row * model.width..<(row + 1) * model.width])
+                    )
+                }))
+        note(
+            .info, "item vectors made",
+            [
+                ("version", folder.version), ("cached", "\(loaded)"), ("used", "\(cache.hitCount)"),
+                ("computed", "\(cache.computedCount)"),
+            ])
+        store(cache, in: file)
+    }
+
+    private func store(_ cache: TextVectorCache, in file: String?) {
+        guard let file, cache.computedCount > 0 else { return }
+        do throws(DocumentError) {
+            try replaceFile(file, with: cache.encoded())
+        } catch {
+            note(.warning, "the item cache was not stored: \(error)", [])
+        }
+    }
+
+    private func note(
+        _ severity: Observation.Severity, _ text: String, _ fields: [(String, String)]
+    ) { observer.observe(.note(severity, text, fields)) }
+}

@@ -1,0 +1,95 @@
+// What a request to the item-aware model costs, part by part, on a random model of the default shape (P4, P7):
+//
+//     MILLRACE_BENCHMARKS=1 swift build -c release --product ModelCosts
+//     $(MILLRACE_BENCHMARKS=1 swift build -c release --show-bin-path)/ModelCosts
+
+import ItemModel
+import Tensors
+import TokenTrie
+
+setLinearAlgebraThreads(1)
+
+let vocabulary = 4_000
+let itemCount = 10_000
+let random = CounterRandom(seed: 7)
+let shape = ItemModelShape(vocabulary: vocabulary)
+var parameters = ItemModelParameters(ItemModelLayout(shape), seed: 1)
+parameters.identity.grow(to: itemCount, seed: 1)
+for item in 0..<itemCount { parameters.identity.counts[item] = 5 }
+
+/// Titles: a beginning, ten tokens drawn with a bias to low numbers, so that prefixes are shared, and the end.
+let items: [[Int32]] = (0..<itemCount).map { item in
+    let words = (0..<10).map { place -> Int32 in
+        let share = random.uniform(item * 10 + place)
+        return 3 + Int32(share * share * Float(vocabulary - 4))
+    }
+    return [1] + words + [2]
+}
+
+/// Least and middle time of a run, in microseconds.
+func timed(_ count: Int, _ body: (Int) -> Void) -> (least: Double, middle: Double) {
+    let clock = ContinuousClock()
+    var times: [Double] = []
+    for index in 0..<count {
+        let taken = clock.measure { body(index) }
+        let parts = taken.components
+        times.append(Double(parts.seconds) * 1e6 + Double(parts.attoseconds) / 1e12)
+    }
+    times.sort()
+    return (times[0], times[times.count / 2])
+}
+
+func line(_ name: String, _ cost: (least: Double, middle: Double)) {
+    func text(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
+    print("\(name): \(text(cost.middle)) us (least \(text(cost.least)))")
+}
+
+var scorer = ItemScorer(parameters)
+let all = items.enumerated().map { (number: Int32($0.offset), tokens: $0.element) }
+var table: [Float] = []
+line(
+    "vectors of the whole catalogue, \(itemCount) items",
+    timed(3) { _ in table = scorer.vectors(of: all) })
+line("vector of one new item", timed(200) { _ = scorer.vectors(of: [all[$0]]) })
+
+let width = shape.width
+let rows = table
+let vector: (Int32) -> [Float] = { Array(rows[Int($0) * width..<(Int($0) + 1) * width]) }
+
+for length in [10, 100, 1_000, 10_000] {
+    var states = HistoryStateCache(parameters, capacity: 16)
+    var history = (0..<length).map { Int32(random.bits($0) % UInt64(itemCount)) }
+    _ = states.state(of: 1, history: history, vector: vector)
+    line(
+        "one event appended to a history of \(length)",
+        timed(300) { step in
+            history.append(Int32(random.bits(50_000 + step) % UInt64(itemCount)))
+            _ = states.state(of: 1, history: history, vector: vector)
+        })
+}
+
+let window = (0..<shape.historyMax).map { Int32(random.bits(90_000 + $0) % UInt64(itemCount)) }
+var states = HistoryStateCache(parameters, capacity: 16)
+line(
+    "a window of \(window.count) items computed anew",
+    timed(200) { _ = states.state(of: UInt64($0), history: window, vector: vector) })
+guard let state = states.state(of: 1, history: window, vector: vector) else { fatalError() }
+
+for count in [1_000, 10_000, 100_000] {
+    let some = (0..<count).flatMap { vector(Int32($0 % itemCount)) }
+    line(
+        "scores of \(count) items for a user",
+        timed(100) { _ in _ = scorer.logits(states: state.query, table: some) })
+}
+
+let answers = try AnswerTable(
+    items: items, listed: Array(repeating: 1, count: itemCount), vocabulary: vocabulary,
+    endToken: 2)
+var head = TokenHead(parameters, trie: answers.trie, beginToken: 1)
+let candidates = (0..<50).map { Int32($0 * 17) }
+_ = try head.logLikelihoods(of: candidates, after: state)
+line(
+    "token head, exact likelihoods of 50 candidates",
+    timed(100) { _ in _ = try? head.logLikelihoods(of: candidates, after: state) })
+_ = try head.beam(width: 20, after: state)
+line("token head, beam of 20", timed(50) { _ in _ = try? head.beam(width: 20, after: state) })
