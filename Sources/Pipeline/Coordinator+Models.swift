@@ -48,6 +48,7 @@ struct ModelEntry {
     /// The store has said what it holds: before that nothing is solved.
     var hasLooked = false
     var lookAt: Milliseconds = 0
+    var failedLookCount = 0
     /// When to solve again.
     var dueAt: Milliseconds = 0
     var endedAt: Milliseconds = 0
@@ -87,6 +88,9 @@ struct ModelDesk {
 extension Coordinator {
     /// A solve whose statistics have doubled is repeated early, but no sooner than this.
     private static let solvePauseMilliseconds: Milliseconds = 10_000
+
+    /// After so many looks in vain nothing is waited for any more.
+    private static let failedLooksMax = 3
 
     private var solvePause: Milliseconds {
         min(Self.solvePauseMilliseconds, configuration.solveIntervalMilliseconds)
@@ -187,7 +191,12 @@ extension Coordinator {
     ) {
         guard end(.looking, of: name, ticket) else { return }
         switch result {
-        case .failure(let error) where error.isRetriable: break
+        case .failure(let error) where error.isRetriable:
+            let count = (models.entries[name]?.failedLookCount ?? 0) + 1
+            models.entries[name]?.failedLookCount = count
+            // A pointer whose chunks are gone looks like trouble that passes, and does not pass.
+            if count >= Self.failedLooksMax { models.entries[name]?.hasLooked = true }
+            fail(name, "cannot be read now: \(error.reason)")
         case .failure(let error):
             models.entries[name]?.hasLooked = true
             fail(name, "cannot be read: \(error.reason)")
@@ -300,7 +309,7 @@ extension Coordinator {
                     "teacher_\(name)",
                     "version=\(entry.version),work=\(entry.work.rawValue),"
                         + "progress=\(Int(entry.progress * 100)),solves=\(entry.solveCount),"
-                        + "seconds=\(Int(entry.solveSeconds * 1_000) / 1_000),"
+                        + "seconds=\((entry.solveSeconds * 1_000).rounded() / 1_000),"
                         + "bytes=\(entry.storedBytes),failures=\(entry.failureCount),"
                         + "failure=\(entry.failure ?? "none")")
             }

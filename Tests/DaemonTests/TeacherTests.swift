@@ -166,6 +166,21 @@ extension DaemonTests {
             try check()
         }
 
+        /// Of the thread of this name, as the kernel tells it.
+        private static func niceness(of thread: String, in daemon: Daemon) throws -> Int? {
+            let tasks = "/proc/\(daemon.process?.pid ?? 0)/task"
+            for task in try FileManager.default.contentsOfDirectory(atPath: tasks) {
+                let text = try String(contentsOfFile: "\(tasks)/\(task)/stat", encoding: .utf8)
+                guard text.contains("(\(thread))"), let name = text.lastIndex(of: ")") else {
+                    continue
+                }
+                // The 19th field; the name is the second.
+                let fields = text[name...].split(separator: " ")
+                return fields.count > 17 ? Int(fields[17]) : nil
+            }
+            return nil
+        }
+
         @Test(
             "events are folded and lists made while a model is solved, which is cancelled at the end"
         )
@@ -203,6 +218,8 @@ extension DaemonTests {
                 _ = try connection.ask("REC.GET", "user-\(number)", "MODE", "cf")
                 slowest = max(slowest, clock.now - asked)
             }
+            #expect(try Self.niceness(of: "models", in: daemon) == 10)
+            #expect(try Self.niceness(of: "engine", in: daemon) == 0)
             #expect(try daemon.isSolving("als"), "the solve ended too early to show anything")
             #expect(slowest < .seconds(1), "2000 events took \(took), the slowest list \(slowest)")
             let expected = Reference(ReferenceFold(logs: log.logs(), configuration: Self.engine))
