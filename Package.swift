@@ -144,6 +144,16 @@ let package = Package(
             ]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
         tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
+        tests(
+            "ItemModelTests",
+            ["ItemModel", "TokenTrie", "Transformer", "Tensors", "ReferenceModel", "TestKit"]),
+        tests(
+            "ModelFoldersTests",
+            [
+                "ModelFolders", "ItemModel", "Transformer", "Interactions", "Tokenization",
+                "JSONDocuments",
+                "TestKit",
+            ]),
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),

@@ -48,8 +48,9 @@ public struct HistoryStateCache {
         guard !window.isEmpty else { return nil }
         clock += 1
         var state = entries.removeValue(forKey: user)?.state
-        if let known = state?.items, let fresh = Self.appended(window, to: known),
-            state?.isWornOut == false
+        if let known = state?.items, state?.isWornOut == false,
+            let fresh = Self.appended(
+                window, to: known, historyMax: parameters.layout.shape.historyMax)
         {
             if fresh.isEmpty { hitCount += 1 }
             for item in fresh { append(item, &state, vector) }
@@ -73,17 +74,14 @@ public struct HistoryStateCache {
             traces: &traces)
     }
 
-    /// What has been appended to `known` to make it `window`; nil when more than that has happened.
-    static func appended(_ window: ArraySlice<Int32>, to known: [Int32]) -> ArraySlice<Int32>? {
-        // A full window may have slid by as much as was appended.
-        for count in 0..<window.count {
+    /// What has been appended to `known` to make it `window`, where a window of more than `historyMax` items slides;
+    /// nil when something else has happened, or nothing of `known` is left.
+    static func appended(
+        _ window: ArraySlice<Int32>, to known: [Int32], historyMax: Int
+    ) -> ArraySlice<Int32>? {
+        for count in 0..<window.count where min(known.count + count, historyMax) == window.count {
             let kept = window.dropLast(count)
-            let isWhole = kept.count == known.count
-            let hasSlid =
-                count > 0 && kept.count < known.count && known.count + count > window.count
-            if isWhole || hasSlid, known.suffix(kept.count).elementsEqual(kept) {
-                return window.suffix(count)
-            }
+            if known.suffix(kept.count).elementsEqual(kept) { return window.suffix(count) }
         }
         return nil
     }

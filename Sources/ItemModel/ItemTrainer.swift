@@ -154,7 +154,7 @@ public final class ItemTrainer {
 
     /// Goes on where a trainer made with the same arguments was; false when the numbers are not of these arguments.
     public func resume(_ progress: Progress) -> Bool {
-        guard epoch == 0, progress.epoch <= training.epochsMax, progress.step <= stepsTotal,
+        guard epoch == 0, 0...training.epochsMax ~= progress.epoch,
             progress.step == stepsPerEpoch * progress.epoch,
             progress.values.count == parameters.values.count,
             progress.m.count == m.count, progress.v.count == v.count,

@@ -22,8 +22,9 @@ public struct TokenHead {
     private var rows: [[Int32]: Int32] = [:]
     private var states: [Float] = []
 
-    /// States kept at most; beyond, all are computed anew as they are needed.
-    private static let prefixesMax = 1 << 18
+    /// States kept at most between questions; beyond, all are computed anew as they are needed.
+    var prefixesMax = 1 << 18
+    var keptCount: Int { rows.count }
     /// Rows through the inter blocks at once; bounds the memory of a question about a whole catalogue.
     private static let rowsMax = 2_048
 
@@ -87,7 +88,13 @@ public struct TokenHead {
                     answers[place..<place + width], tokens: legal.tokens[legal.row(row)])
             }
         }
+        if rows.count > prefixesMax { forget() }
         return result
+    }
+
+    private mutating func forget() {
+        rows.removeAll()
+        states.removeAll()
     }
 
     /// States of answers after the inter blocks: each sees the history's items, and no other answer.
@@ -131,10 +138,7 @@ public struct TokenHead {
 
     /// Makes sure that the states of these prefixes are there.
     private mutating func compute(_ prefixes: [[Int32]]) {
-        if rows.count + prefixes.count > Self.prefixesMax {
-            rows.removeAll()
-            states.removeAll()
-        }
+        if rows.count + prefixes.count(where: { rows[$0] == nil }) > prefixesMax { forget() }
         let width = parameters.layout.shape.width
         var missing: [[Int32]] = []
         for prefix in prefixes where rows[prefix] == nil {
