@@ -1,5 +1,6 @@
 // Training as a whole: its losses are the scorers', and it can be repeated and interrupted.
 
+import Tensors
 import TestKit
 import Testing
 import TokenTrie
