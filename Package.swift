@@ -130,6 +130,7 @@ let package = Package(
         tests("FuzzTests", ["FuzzLaws", "TestKit"]),
         .target(
             name: "ReferenceModel", path: "Tests/ReferenceModel", swiftSettings: strict),
+        tests("LanesTests", ["Lanes", "TestKit"]),
         tests("InteractionsTests", ["Interactions", "RecordDecoding", "TestKit"]),
         tests("JSONDocumentsTests", ["JSONDocuments", "TestKit"]),
         tests("TokenizationTests", ["Tokenization", "JSONDocuments", "TestKit"]),

@@ -20,6 +20,34 @@ int shims_name_current_thread(const char *name) {
 
 int shims_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 ? 0 : errno; }
 
+static pthread_t taker;
+
+static void pass_on(int signal) {
+    int before = errno;
+    pthread_kill(taker, signal);
+    errno = before;
+}
+
+int shims_take_signals_here(const int *signals, int count) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int index = 0; index < count; index++) {
+        sigaddset(&set, signals[index]);
+    }
+    int code = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (code != 0) {
+        return code;
+    }
+    taker = pthread_self();
+    struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+    for (int index = 0; index < count; index++) {
+        if (sigaction(signals[index], &action, NULL) != 0) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
 int shims_peer_credentials(int descriptor, shims_peer *peer) {
     struct ucred credentials;
     socklen_t length = sizeof credentials;

@@ -16,6 +16,13 @@ public final class Lane: SerialExecutor {
         var stopping = false
     }
 
+    private struct Thread {
+        /// Who runs the jobs, for as long as there may be any: the last ones run after `stop` was called.
+        var current: pthread_t?
+        /// Whose end is still to be waited for, or let go.
+        var joinable: pthread_t?
+    }
+
     private enum Job {
         case closure(@Sendable () -> Void)
         case swift(UnownedJob)
@@ -25,7 +32,7 @@ public final class Lane: SerialExecutor {
     private let niceness: Int32
     private let queue = Mutex(Queue())
     private let semaphore = Semaphore()
-    private let thread = Mutex<pthread_t?>(nil)
+    private let thread = Mutex(Thread())
 
     /// Starts the thread. Names longer than 15 bytes are cut by the kernel. `niceness` 0...19 is that of nice(1): with
     /// 10, a lane gets a tenth of a core that the others want too.
@@ -50,7 +57,7 @@ public final class Lane: SerialExecutor {
 
     /// Whether the caller runs on this lane.
     public var isCurrent: Bool {
-        thread.withLock { mine in mine.map { pthread_equal($0, pthread_self()) != 0 } ?? false }
+        thread.withLock { $0.current.map { pthread_equal($0, pthread_self()) != 0 } ?? false }
     }
 
     /// Jobs waiting: for gauges.
@@ -61,14 +68,14 @@ public final class Lane: SerialExecutor {
         precondition(!isCurrent, "a lane cannot stop itself")
         queue.withLock { $0.stopping = true }
         semaphore.signal()
-        if let handle = thread.withLock({ $0.take() }) { pthread_join(handle, nil) }
+        if let handle = thread.withLock({ $0.joinable.take() }) { pthread_join(handle, nil) }
     }
 
     /// Like `stop`, without waiting for the thread: how a job ends its own lane.
     public func finish() {
         queue.withLock { $0.stopping = true }
         semaphore.signal()
-        if let handle = thread.withLock({ $0.take() }) { pthread_detach(handle) }
+        if let handle = thread.withLock({ $0.joinable.take() }) { pthread_detach(handle) }
     }
 
     private func push(_ job: Job) {
@@ -80,8 +87,12 @@ public final class Lane: SerialExecutor {
     }
 
     private func start() {
-        thread.withLock { slot in
-            slot = spawnThread { [self] in loop() }
+        thread.withLock { thread in
+            let handle = spawnThread { [self] in
+                loop()
+                self.thread.withLock { $0.current = nil }
+            }
+            thread = Thread(current: handle, joinable: handle)
         }
     }
 

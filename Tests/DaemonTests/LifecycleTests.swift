@@ -71,6 +71,18 @@ extension DaemonTests {
             #expect(await settle([daemon], on: reference.digests) == reference.digests)
         }
 
+        @Test("SIGTERM at any moment after the first answer ends it with 0", arguments: 0..<6)
+        func earlyStop(twenties: Int) async throws {
+            let broker = try await Broker()
+            let redis = try await RedisServer()
+            let daemon = try Daemon(broker: broker.servers, redis: redis.socketPath)
+            try daemon.spawn()
+            let answered = await holds { (try? daemon.ask("PING").text) == "PONG" }
+            #expect(answered, "\(daemon.lastWords)")
+            if twenties > 0 { try await momentOfFault(twenties * 20) }
+            #expect(await daemon.terminate() == 0, "\(daemon.lastWords)")
+        }
+
         @Test("systemd-socket-activate hands the client socket over")
         func activation() async throws {
             let broker = try await Broker()
@@ -88,7 +100,8 @@ extension DaemonTests {
             #expect(answered, "\(process.errors)")
             #expect(!FileManager.default.fileExists(atPath: daemon.socketPath))
             process.signal(SIGTERM)
-            #expect(await process.wait(within: .seconds(40)) == 0, "\(process.errors)")
+            let status = await process.wait(within: .seconds(40))
+            #expect(status == 0, "\(process.errors)")
             #expect(FileManager.default.fileExists(atPath: path))
         }
 

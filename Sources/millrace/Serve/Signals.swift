@@ -1,5 +1,6 @@
 // Signals as values: blocked in every thread, taken one at a time by the thread that waits for them.
 
+import CShims
 import Glibc
 
 @safe
@@ -8,11 +9,13 @@ struct Signals {
 
     private var set = sigset_t()
 
-    /// To be called before any other thread starts, so that all inherit the mask.
+    /// To be called before the program starts a thread, so that all inherit the mask; by the thread that will wait.
     init() {
+        let numbers = [SIGTERM, SIGINT, SIGHUP]
         unsafe sigemptyset(&set)
-        for signal in [SIGTERM, SIGINT, SIGHUP] { unsafe sigaddset(&set, signal) }
-        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        for signal in numbers { unsafe sigaddset(&set, signal) }
+        let code = unsafe shims_take_signals_here(numbers, Int32(numbers.count))
+        precondition(code == 0, "signals cannot be blocked: errno \(code)")
         // A reader that goes away is an error of its write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
     }
