@@ -15,7 +15,7 @@ struct ItemDataset {
     var listed: [UInt8] = []
     var train: [[Int32]] = []
     var validation: [Case] = []
-    /// Empty for a log: `millrace eval` judges the model there.
+    /// Empty for a log unless wanted: `millrace eval` judges a model event by event there.
     var test: [Case] = []
     /// Whether items of the history are ranked too.
     var ranksSeen = false
@@ -32,8 +32,11 @@ struct ItemDataset {
         ranksSeen = true
     }
 
-    /// A log: histories of positive events; the newest share of them is what epochs are chosen by.
-    init(log folder: String, validationShare: Double, historyMax: Int) throws {
+    /// A log: histories of positive events; the newest share of them is for the test, and what epochs are chosen by
+    /// comes before it.
+    init(
+        log folder: String, validationShare: Double, testShare: Double, historyMax: Int
+    ) throws {
         let log = try LoadedLog(folder: folder, seen: .always)
         var events: [Interaction] = []
         for change in log.changes {
@@ -43,7 +46,8 @@ struct ItemDataset {
                 if log.types[event.type].weight > 0 { events.append(event) }
             }
         }
-        let border = events.count - Int(Double(events.count) * validationShare)
+        let end = events.count - Int(Double(events.count) * testShare)
+        let border = end - Int(Double(events.count) * validationShare)
         var histories: [UserID: [Int32]] = [:]
         for event in events[..<border] {
             let item = number(of: event.item)
@@ -56,11 +60,12 @@ struct ItemDataset {
                 train.append(Array(history[start..<min(history.count, start + historyMax + 1)]))
             }
         }
-        for event in events[border...] {
+        for (index, event) in events.enumerated().dropFirst(border) {
             let item = number(of: event.item)
             let history = histories[event.user] ?? []
             if !history.isEmpty, !history.contains(item) {
-                validation.append(Case(history: history, target: item))
+                let one = Case(history: history, target: item)
+                if index < end { validation.append(one) } else { test.append(one) }
             }
             histories[event.user, default: []].append(item)
         }
