@@ -115,7 +115,9 @@ public struct SASRec: Teacher {
 
     public var parameters: SASRecParameters {
         didSet {
-            if parameters.width != oldValue.width { network = SASRecNetwork(width: parameters.width) }
+            if parameters.width != oldValue.width {
+                network = SASRecNetwork(width: parameters.width)
+            }
         }
     }
     public private(set) var version: UInt64 = 0
