@@ -57,6 +57,9 @@ public struct ItemAdapter: Sendable, Equatable {
         rows = IdentityRows(width: shape.width)
     }
 
+    /// Numbers in the pairs.
+    public var pairCount: Int { pairs.parameters.count }
+
     /// Whether it is an adapter of models of this layout: a pair in an intra block would make texts' vectors worthless.
     public func fits(_ layout: ItemModelLayout) -> Bool {
         let blocks = pairs.layout.blocks
