@@ -190,7 +190,11 @@ struct RefreshTests {
     func learns() throws {
         let model = SmallModel()
         let windows = [RefreshWindow(items: [0, 4, 0, 4, 0]), RefreshWindow(items: [4, 0, 4])]
-        let training = Self.training { $0.epochs = 60 }
+        let training = Self.training {
+            $0.epochs = 60
+            $0.dropout = 0.1
+            $0.identityDropout = 0.1
+        }
         func run(_ seed: UInt64) throws -> (losses: [Double], adapter: ItemAdapter) {
             var training = training
             training.seed = seed
@@ -202,7 +206,7 @@ struct RefreshTests {
             return (losses, refresh.adapter)
         }
         let one = try run(1)
-        #expect(try #require(one.losses.last) < 0.5 * one.losses[0])
+        #expect(one.losses.suffix(5).reduce(0, +) / 5 < 0.6 * one.losses[0], "\(one.losses)")
         #expect(try run(1) == one)
         #expect(try run(2).adapter != one.adapter)
         #expect(one.adapter.rows.items == [0, 4])

@@ -16,8 +16,8 @@ struct RefreshCommand: ParsableCommand {
         abstract: "Refresh an item-aware model on newer events, into a PEFT folder.",
         discussion: """
             The base stays as it is: an adapter of its inter blocks and of items' identity vectors is learnt from the \
-            events that it has not seen. The newest events judge: the adapter is written only when a sequential test \
-            shows it not worse than the model with the previous adapter. Exit code 3: it was refused. The same data, \
+            events that it has not seen. The newest events judge: the adapter is written only when sequential tests \
+            of likelihood and NDCG show it not worse than the model with the previous adapter. Exit code 3: it was refused. The same data, \
             options and seed give the same adapter.
             """)
 
@@ -72,9 +72,11 @@ struct RefreshCommand: ParsableCommand {
     var anchor = RefreshTraining().anchor
 
     @Option(help: "Log-likelihood an event, in nats, by which worse is still called not worse.")
-    var margin = 0.01
-    @Option(help: "Probability of passing an adapter that is worse by more than the margin.")
-    var error = 0.05
+    var margin = RefreshGate.Margins().likelihood
+    @Option(help: "NDCG@10 by which worse is still called not worse.")
+    var gainMargin = RefreshGate.Margins().gain
+    @Option(help: "Probability of passing an adapter that is worse by more than either margin.")
+    var error = RefreshGate.Margins().error
 
     func validate() throws {
         func check(_ name: String, _ value: some Comparable, _ isRight: Bool, _ range: String)
@@ -95,6 +97,7 @@ struct RefreshCommand: ParsableCommand {
         try check(
             "anchor", anchor, anchor >= 0 && anchor * learningRate < 1, "in 0..<1/learning-rate")
         try check("margin", margin, (0...1).contains(margin), "in 0...1")
+        try check("gain-margin", gainMargin, (0..<1).contains(gainMargin), "in 0..<1")
         try check("error", error, (1e-6...0.5).contains(error), "in 0.000001...0.5")
         do { _ = try alignment } catch { throw ValidationError("\(error)") }
     }
@@ -141,7 +144,7 @@ struct RefreshCommand: ParsableCommand {
         let verdict = judge(refresh, base, current, data, vectors)
         print(verdict.text)
         print("judged: \(seconds(since: &start)) s")
-        guard verdict.test.hasPassed else {
+        guard verdict.hasPassed else {
             writeError("refused: nothing was written, what serves stays\n")
             throw ExitCode(3)
         }
@@ -205,7 +208,8 @@ struct RefreshCommand: ParsableCommand {
         let gate = RefreshGate(textVectors: vectors, listed: data.listed)
         return gate.judge(
             base.parameters.applying(refresh.adapter), against: current, on: data.judging,
-            test: NotWorseTest(margin: margin, error: error), progress: { progress.update($0) })
+            margins: .init(likelihood: margin, gain: gainMargin, error: error),
+            progress: { progress.update($0) })
     }
 
     /// Under another name first: there is either the whole adapter or none.

@@ -1,5 +1,7 @@
 // The gate of a refresh: candidate and what serves are asked the same newest events, in their order, and the candidate
-// goes through when a sequential test says that it is not worse.
+// goes through when sequential tests say that it is not worse, by likelihood and by the ranking. Likelihood alone is not
+// enough: events with shuffled labels still tell what is popular now, and a model that has learnt that from them is the
+// likelier one and makes the worse lists (docs/refresh.md).
 
 import Evaluation
 import ItemModel
@@ -8,30 +10,44 @@ import Tensors
 struct RefreshGate {
     /// How two models answered the same events.
     struct Verdict {
-        var test: NotWorseTest
-        /// Mean log-likelihood of the target, candidate's minus the other's, nats an event.
-        var difference: Estimate
+        /// Of the log-likelihood of the target, in nats.
+        var likelihood: NotWorseTest
+        /// Of NDCG@10.
+        var gain: NotWorseTest
+        /// Means, candidate's minus the other's.
+        var likelihoodDifference: Estimate
+        var gainDifference: Estimate
         var candidate: [Rank]
         var current: [Rank]
-        var eventCount: Int { candidate.count }
+
+        var hasPassed: Bool { likelihood.hasPassed && gain.hasPassed }
 
         var text: String {
+            """
+            gate, on \(grouped(candidate.count)) newest events: \(hasPassed ? "passed" : "refused")
+              log-likelihood \(line(likelihood, likelihoodDifference))
+              NDCG@10        \(line(gain, gainDifference))
+              candidate \(candidate.summary)
+              current   \(current.summary)
+            """
+        }
+
+        private func line(_ test: NotWorseTest, _ difference: Estimate) -> String {
             let claim =
                 test.passedAt.map { "not worse, decided after \(grouped($0))" }
                 ?? "not shown to be not worse"
-            return """
-                gate: \(claim) of \(grouped(eventCount)) newest events \
-                (margin \(fixed(test.margin, 3)) nats, error \(fixed(test.error, 3)))
-                  log-likelihood an event: \(signed(difference.mean)) \
-                (standard error \(fixed(difference.standardError, 4)))
-                  candidate \(candidate.summary)
-                  current   \(current.summary)
-                """
+            return "\(difference.mean < 0 ? "" : "+")\(fixed(difference.mean, 4)), standard error "
+                + "\(fixed(difference.standardError, 4)), margin \(fixed(test.margin, 3)): \(claim)"
         }
+    }
 
-        private func signed(_ value: Double) -> String {
-            (value < 0 ? "" : "+") + fixed(value, 4)
-        }
+    struct Margins {
+        /// Nats an event.
+        var likelihood = 0.01
+        /// NDCG@10.
+        var gain = 0.005
+        /// Probability of passing what is worse by more than either.
+        var error = 0.05
     }
 
     /// Items' text vectors, items × width.
@@ -42,10 +58,12 @@ struct RefreshGate {
 
     func judge(
         _ candidate: ItemModelParameters, against current: ItemModelParameters,
-        on cases: [RefreshData.Case], test: NotWorseTest, progress: (Int) -> Void = { _ in }
+        on cases: [RefreshData.Case], margins: Margins = Margins(),
+        progress: (Int) -> Void = { _ in }
     ) -> Verdict {
-        var test = test
-        var differences: [Double] = []
+        var likelihood = NotWorseTest(margin: margins.likelihood, error: margins.error, cut: 2)
+        var gain = NotWorseTest(margin: margins.gain, error: margins.error, cut: 1)
+        var differences: (likelihood: [Double], gain: [Double]) = ([], [])
         var ranks: (candidate: [Rank], current: [Rank]) = ([], [])
         var scorers = (ItemScorer(candidate), ItemScorer(current))
         let tables = (table(candidate), table(current))
@@ -54,16 +72,22 @@ struct RefreshGate {
             let own = answers(&scorers.0, tables.0, part)
             let other = answers(&scorers.1, tables.1, part)
             for (one, two) in zip(own, other) {
-                test.add(one.logLikelihood - two.logLikelihood)
-                differences.append(one.logLikelihood - two.logLikelihood)
+                differences.likelihood.append(one.logLikelihood - two.logLikelihood)
+                differences.gain.append(
+                    Metric.gain.value(one.rank, cutoff: 10)
+                        - Metric.gain.value(two.rank, cutoff: 10))
+                likelihood.add(differences.likelihood[differences.likelihood.count - 1])
+                gain.add(differences.gain[differences.gain.count - 1])
                 ranks.candidate.append(one.rank)
                 ranks.current.append(two.rank)
             }
             progress(start + part.count)
         }
+        let events = cases.indices.map(Int32.init)
         return Verdict(
-            test: test,
-            difference: Estimate(differences, users: differences.indices.map(Int32.init)),
+            likelihood: likelihood, gain: gain,
+            likelihoodDifference: Estimate(differences.likelihood, users: events),
+            gainDifference: Estimate(differences.gain, users: events),
             candidate: ranks.candidate, current: ranks.current)
     }
 
