@@ -72,7 +72,7 @@ let package = Package(
         module(
             "LanguageModel",
             ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
-        module("Teachers", ["Interactions", "Tensors"]),
+        module("Teachers", ["Interactions", "Tensors", "Transformer"]),
         module("TokenTrie"),
         module("Alignment", ["TokenTrie"]),
         module("ItemModel", ["TokenTrie", "Alignment", "Tensors", "Transformer"]),
@@ -143,7 +143,8 @@ let package = Package(
                 "LanguageModel", "Transformer", "Tensors", "Checkpoints", "Tokenization",
                 "JSONDocuments", "TestKit",
             ]),
-        tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
+        tests(
+            "TeachersTests", ["Teachers", "Transformer", "Tensors", "Interactions", "TestKit"]),
         tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
         tests(
             "ItemModelTests",

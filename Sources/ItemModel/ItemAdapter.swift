@@ -63,7 +63,8 @@ public struct ItemAdapter: Sendable, Equatable {
     /// Whether it is an adapter of models of this layout: a pair in an intra block would make texts' vectors worthless.
     public func fits(_ layout: ItemModelLayout) -> Bool {
         let blocks = pairs.layout.blocks
-        return blocks.count == layout.intra.count + layout.inter.count
+        return layout.shape.attention == .split
+            && blocks.count == layout.intra.count + layout.inter.count
             && blocks.prefix(layout.intra.count).allSatisfy { $0 == nil }
             && rows.width == layout.shape.width
     }

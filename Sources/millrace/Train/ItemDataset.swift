@@ -15,7 +15,7 @@ struct ItemDataset {
     var listed: [UInt8] = []
     var train: [[Int32]] = []
     var validation: [Case] = []
-    /// Empty for a log: `millrace eval` judges the model there.
+    /// Empty for a log unless wanted: `millrace eval` judges a model event by event there.
     var test: [Case] = []
     /// Whether items of the history are ranked too.
     var ranksSeen = false
@@ -36,10 +36,11 @@ struct ItemDataset {
         ranksSeen = true
     }
 
-    /// A log: histories of positive events; the newest share of them is what epochs are chosen by.
-    /// Of the events the oldest `share` only.
+    /// A log: histories of positive events, of the oldest `share` of them; the newest of those are for the test, and what
+    /// epochs are chosen by comes before it.
     init(
-        log folder: String, validationShare: Double, historyMax: Int, share: Double = 1
+        log folder: String, validationShare: Double, testShare: Double, historyMax: Int,
+        share: Double = 1
     ) throws {
         let log = try LoadedLog(folder: folder, seen: .always)
         var events: [Interaction] = []
@@ -51,7 +52,8 @@ struct ItemDataset {
             }
         }
         if share < 1 { events.removeLast(events.count - Int(Double(events.count) * share)) }
-        let border = events.count - Int(Double(events.count) * validationShare)
+        let end = events.count - Int(Double(events.count) * testShare)
+        let border = end - Int(Double(events.count) * validationShare)
         var histories: [UserID: [Int32]] = [:]
         for event in events[..<border] {
             let item = number(of: event.item)
@@ -64,11 +66,12 @@ struct ItemDataset {
                 train.append(Array(history[start..<min(history.count, start + historyMax + 1)]))
             }
         }
-        for event in events[border...] {
+        for (index, event) in events.enumerated().dropFirst(border) {
             let item = number(of: event.item)
             let history = histories[event.user] ?? []
             if !history.isEmpty, !history.contains(item) {
-                validation.append(Case(history: history, target: item))
+                let one = Case(history: history, target: item)
+                if index < end { validation.append(one) } else { test.append(one) }
             }
             histories[event.user, default: []].append(item)
         }

@@ -47,7 +47,7 @@ struct RefreshCommand: ParsableCommand {
     @Option(help: "Share of the log's events, the newest, that only judge.") var gateShare = 0.1
 
     @Option(help: "The teacher: transitions (counts of the past, of other users) or none.")
-    var teacher: TeacherChoice = .none
+    var teacher: TeacherChoice = .transitions
     @Option(help: "Share of the teacher in the labels, at full evidence.") var alpha = 0.6
     @Option(help: "Evidence, in counts, at which half of alpha is left; 0: alpha everywhere.")
     var evidenceHalf = 10.0
@@ -119,6 +119,10 @@ struct RefreshCommand: ParsableCommand {
             throw CommandFailure("\(output) is there already; choose another --output")
         }
         let base = try ItemModelFolder(path: model)
+        guard base.parameters.layout.shape.isServable else {
+            throw CommandFailure(
+                "\(model) is a model to compare with: only what can serve is refreshed")
+        }
         let before = try previous.map { try ItemAdapterFolder(path: $0, for: base) }
         let data = try data(before?.items ?? base.items, base.parameters.layout.shape.historyMax)
         guard !data.new.isEmpty, !data.judging.isEmpty else {
