@@ -1,6 +1,6 @@
 // What a soft label changes of the plain loss. Both losses differ from -log p(gold) in a few entries of the label only,
-// and not in the sum over all items: so the softmax is that of plain training, in floats and by the fast kernel, and the
-// teacher's part is added where the teacher has mass. With alpha = 0 nothing is added, hence not a bit changes.
+// and not in the sum over all items: so the softmax is that of plain training, in floats and by the fast kernel, and
+// the teacher's part is added where the teacher has mass. With alpha = 0 nothing is added, hence not a bit changes.
 //
 //   log of expectation   L - plain = z(gold) - log sum y e^z     dL/dz - plain = [gold] - r
 //   soft cross-entropy   L - plain = z(gold) - sum y z           dL/dz - plain = [gold] - y

@@ -36,8 +36,8 @@ public struct ItemAdapter: Sendable, Equatable {
         self.rows = rows
     }
 
-    /// Changes nothing: A is uniform in ±1 / sqrt(inputs), as PEFT draws it, and B is zeros. `alpha` / `rank` multiplies
-    /// B A.
+    /// Changes nothing: A is uniform in ±1 / sqrt(inputs), as PEFT draws it, and B is zeros. `alpha` / `rank`
+    /// multiplies B A.
     public init(_ layout: ItemModelLayout, rank: Int, alpha: Float, seed: UInt64) {
         let shape = layout.shape
         let blocks = shape.intraBlocks + shape.interBlocks
@@ -96,7 +96,7 @@ extension IdentityTable {
 }
 
 extension HistoryPass {
-    /// The way back with the base frozen: returns the gradient of the vectors, and adds to those of the adapter's pairs.
+    /// The way back with the base frozen: returns the gradient of the vectors, and adds to those of the pairs.
     mutating func backward(
         _ dStates: [Float], parameters: [Float], adapter: DecoderAdapter,
         gradients: inout [Float]

@@ -11,7 +11,7 @@ import Transformer
 
 public struct ItemAdapterFolder: Sendable {
     public let adapter: ItemAdapter
-    /// The base's items, and after them those that only the adapter knows: numbers of the adapter's rows are places here.
+    /// The base's items, and after them those that only the adapter knows: its rows' numbers are places here.
     public let items: [ItemID]
     /// Version of the model it was made for.
     public let baseVersion: String

@@ -36,8 +36,8 @@ struct ItemDataset {
         ranksSeen = true
     }
 
-    /// A log: histories of positive events, of the oldest `share` of them; the newest of those are for the test, and what
-    /// epochs are chosen by comes before it.
+    /// A log: histories of positive events, of the oldest `share` of them; the newest of those are for the test, and
+    /// what epochs are chosen by comes before it.
     init(
         log folder: String, validationShare: Double, testShare: Double, historyMax: Int,
         share: Double = 1

@@ -1,5 +1,5 @@
-// `millrace refresh`: one LoRA refresh of an item-aware model on the newest events, as a PEFT folder that is written only
-// when it is not worse than what it would replace.
+// `millrace refresh`: one LoRA refresh of an item-aware model on the newest events, as a PEFT folder that is written
+// only when it is not worse than what it would replace.
 
 import Alignment
 import ArgumentParser
@@ -17,8 +17,8 @@ struct RefreshCommand: ParsableCommand {
         discussion: """
             The base stays as it is: an adapter of its inter blocks and of items' identity vectors is learnt from the \
             events that it has not seen. The newest events judge: the adapter is written only when sequential tests \
-            of likelihood and NDCG show it not worse than the model with the previous adapter. Exit code 3: it was refused. The same data, \
-            options and seed give the same adapter.
+            of likelihood and NDCG show it not worse than the model with the previous adapter. Exit code 3: it was \
+            refused. The same data, options and seed give the same adapter.
             """)
 
     enum Label: String, ExpressibleByArgument, CaseIterable {
@@ -47,7 +47,7 @@ struct RefreshCommand: ParsableCommand {
     @Option(help: "Share of the log's events, the newest, that only judge.") var gateShare = 0.1
 
     @Option(help: "The teacher: transitions (counts of the past, of other users) or none.")
-    var teacher: TeacherChoice = .transitions
+    var teacher: TeacherChoice = .none
     @Option(help: "Share of the teacher in the labels, at full evidence.") var alpha = 0.6
     @Option(help: "Evidence, in counts, at which half of alpha is left; 0: alpha everywhere.")
     var evidenceHalf = 10.0

@@ -1,7 +1,7 @@
 // The gate of a refresh: candidate and what serves are asked the same newest events, in their order, and the candidate
-// goes through when sequential tests say that it is not worse, by likelihood and by the ranking. Likelihood alone is not
-// enough: events with shuffled labels still tell what is popular now, and a model that has learnt that from them is the
-// likelier one and makes the worse lists (docs/refresh.md).
+// goes through when sequential tests say that it is not worse, by likelihood and by the ranking. Likelihood alone is
+// not enough: events with shuffled labels still tell what is popular now, and a model that has learnt that from them is
+// the likelier one and makes the worse lists (docs/refresh.md).
 
 import Evaluation
 import ItemModel
