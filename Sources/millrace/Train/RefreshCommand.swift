@@ -37,7 +37,13 @@ struct RefreshCommand: ParsableCommand {
     @Option(help: "The folder with events.jsonl and items.jsonl; for office with the CSV files.")
     var data: String
     @Option(help: "The folder the adapter is written to; it must not be there yet.")
-    var output: String
+    var output: String?
+    @Option(
+        help: """
+            A folder of adapters, as in model.adapters, instead of --output and --previous: the adapter becomes the \
+            current one there, and the ledger says what was decided.
+            """)
+    var adapters: String?
     @Option(
         help:
             "The adapter that serves: learning goes on from it, and it is what must not be beaten.")
@@ -84,6 +90,9 @@ struct RefreshCommand: ParsableCommand {
         {
             if !isRight { throw ValidationError("--\(name) \(value) is not \(range)") }
         }
+        guard (output == nil) != (adapters == nil), adapters == nil || previous == nil else {
+            throw ValidationError("give --output, with --previous or without, or else --adapters")
+        }
         try check("known-share", knownShare, (0...0.99).contains(knownShare), "in 0...0.99")
         try check("gate-share", gateShare, (0.001...0.5).contains(gateShare), "in 0.001...0.5")
         try check("epochs", epochs, (1...1_000).contains(epochs), "in 1...1000")
@@ -115,7 +124,7 @@ struct RefreshCommand: ParsableCommand {
 
     func run() throws {
         setLinearAlgebraThreads(1)
-        guard !fileExists(output) else {
+        if let output, fileExists(output) {
             throw CommandFailure("\(output) is there already; choose another --output")
         }
         let base = try ItemModelFolder(path: model)
@@ -123,7 +132,12 @@ struct RefreshCommand: ParsableCommand {
             throw CommandFailure(
                 "\(model) is a model to compare with: only what can serve is refreshed")
         }
-        let before = try previous.map { try ItemAdapterFolder(path: $0, for: base) }
+        let store = adapters.map { AdapterStore(folder: $0, base: base) }
+        let turn = try store?.takeTurn()
+        defer { turn?.end() }
+        let before = try (store?.current?.path ?? previous).map {
+            try ItemAdapterFolder(path: $0, for: base)
+        }
         let data = try data(before?.items ?? base.items, base.parameters.layout.shape.historyMax)
         guard !data.new.isEmpty, !data.judging.isEmpty else {
             throw CommandFailure(
@@ -149,13 +163,18 @@ struct RefreshCommand: ParsableCommand {
         print(verdict.text)
         print("judged: \(seconds(since: &start)) s")
         guard verdict.hasPassed else {
+            try store?.note("refused", version: store?.current?.version, verdict.text)
             writeError("refused: nothing was written, what serves stays\n")
             throw ExitCode(3)
         }
         let folder = ItemAdapterFolder(refresh.adapter, items: data.ids, of: base)
-        try publish(folder)
         let version = try base.applying(folder).version
-        print("version \(version), an adapter of \(base.version), in \(output)")
+        if let store {
+            try store.publish(folder, version: version, reason: verdict.text)
+        } else if let output {
+            try write(folder, to: output)
+        }
+        print("version \(version), an adapter of \(base.version), in \(output ?? adapters ?? "")")
     }
 
     private func data(_ items: [ItemID], _ historyMax: Int) throws -> RefreshData {
@@ -216,19 +235,19 @@ struct RefreshCommand: ParsableCommand {
             progress: { progress.update($0) })
     }
 
-    /// Under another name first: there is either the whole adapter or none.
-    private func publish(_ folder: ItemAdapterFolder) throws {
-        let partial = "\(output).partial"
-        try makeFolder(partial)
-        try folder.write(to: partial)
-        guard unsafe rename(partial, output) == 0 else {
-            throw CommandFailure("\(output) cannot be made: \(systemReason())")
-        }
-    }
-
     private func seconds(since start: inout ContinuousClock.Instant) -> String {
         let now = ContinuousClock.now
         defer { start = now }
         return fixed(start.duration(to: now).seconds, 1)
+    }
+}
+
+/// Under another name first: there is either the whole adapter or none.
+func write(_ adapter: ItemAdapterFolder, to path: String) throws {
+    let partial = "\(path).partial"
+    try makeFolder(partial)
+    try adapter.write(to: partial)
+    guard unsafe rename(partial, path) == 0 else {
+        throw CommandFailure("\(path) cannot be made: \(systemReason())")
     }
 }
