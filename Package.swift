@@ -74,8 +74,8 @@ let package = Package(
             ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
         module("Teachers", ["Interactions", "Tensors", "Transformer"]),
         module("TokenTrie"),
-        module("ItemModel", ["TokenTrie", "Tensors", "Transformer"]),
         module("Alignment", ["TokenTrie"]),
+        module("ItemModel", ["TokenTrie", "Alignment", "Tensors", "Transformer"]),
         module(
             "Recommender", ["Interactions", "Tensors", "ItemModel", "Teachers", "TokenTrie"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
@@ -84,7 +84,7 @@ let package = Package(
             "ModelFolders",
             [
                 "Interactions", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
-                "ItemModel", "Teachers",
+                "LanguageModel", "ItemModel", "Teachers",
             ]),
 
         // The rim: ports, lanes and the parts that touch the world.
@@ -107,8 +107,8 @@ let package = Package(
             name: "millrace",
             dependencies: [
                 "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
-                "TokenTrie", "Tensors", "ItemModel", "ModelFolders", "Teachers", "Recommender",
-                "Evaluation",
+                "TokenTrie", "Tensors", "Alignment", "ItemModel", "ModelFolders", "Teachers",
+                "Recommender", "Evaluation",
                 "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
                 "SocketServer", "Telemetry", "OperationsServer", "Settings", "CShims",
                 argumentParser, nioCore, nioPosix,
@@ -151,13 +151,15 @@ let package = Package(
         tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
         tests(
             "ItemModelTests",
-            ["ItemModel", "TokenTrie", "Transformer", "Tensors", "ReferenceModel", "TestKit"]),
+            [
+                "ItemModel", "Alignment", "TokenTrie", "Transformer", "Tensors", "ReferenceModel",
+                "TestKit",
+            ]),
         tests(
             "ModelFoldersTests",
             [
-                "ModelFolders", "ItemModel", "Transformer", "Interactions", "Tokenization",
-                "JSONDocuments",
-                "TestKit",
+                "ModelFolders", "ItemModel", "Transformer", "Checkpoints", "Interactions",
+                "Tokenization", "JSONDocuments", "TestKit",
             ]),
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),

@@ -59,7 +59,7 @@ struct HistoryPass {
     /// States after each row (rows × width), given what enters at each.
     mutating func run(
         _ vectors: [Float], rows: HistoryRows, parameters: [Float], dropout: Float = 0,
-        seed: UInt64 = 0
+        seed: UInt64 = 0, adapter: DecoderAdapter? = nil
     ) -> [Float] {
         let width = layout.shape.width
         let start = rows.count
@@ -71,8 +71,11 @@ struct HistoryPass {
         self.pass = pass
         var x = vectors
         for (block, index) in zip(blocks, traces.indices) {
+            let changes = adapter?.layout.blocks[layout.intra.count + index]
+            let adapterParameters = adapter?.parameters ?? []
             forward(
-                &x, block: block, parameters: parameters.span, pass: pass, trace: &traces[index])
+                &x, block: block, parameters: parameters.span, pass: pass, adapter: changes,
+                adapterParameters: adapterParameters.span, trace: &traces[index])
         }
         beforeNorm = x
         reciprocals = [Float](repeating: 0, count: start)

@@ -44,7 +44,7 @@ public struct ItemModelShape: Sendable, Equatable {
 
     public init(vocabulary: Int) { self.vocabulary = vocabulary }
 
-    var block: BlockShape {
+    public var block: BlockShape {
         BlockShape(width: width, heads: heads, feedForward: feedForward, epsilon: epsilon)
     }
 

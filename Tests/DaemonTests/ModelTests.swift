@@ -42,7 +42,7 @@ extension DaemonTests {
         }
 
         /// What the model itself says, by the slow way.
-        private static func best(
+        static func best(
             _ folder: ItemModelFolder, history: [String], count: Int
         ) -> [String] {
             let items = (0..<50).map { ItemID("item-\($0)")! }
@@ -172,7 +172,7 @@ extension DaemonTests {
             #expect(swapped, "\(daemon.lastWords)")
         }
 
-        private static func list(
+        static func list(
             _ connection: SocketConnection, _ user: String, count: Int = 10, mode: String = "lm"
         ) throws -> (items: [String], rung: String?, model: String?) {
             let reply = try connection.ask(

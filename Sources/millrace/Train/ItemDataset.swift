@@ -21,21 +21,26 @@ struct ItemDataset {
     var ranksSeen = false
     private var numbers: [ItemID: Int32] = [:]
 
-    /// The fixed split released with TCA4Rec: train, selection and test rows.
-    init(office folder: String) throws {
+    /// The fixed split released with TCA4Rec: train, selection and test rows. Of the train rows the oldest share only,
+    /// when it is not all.
+    init(office folder: String, share: Double = 1) throws {
         let split = try OfficeSplit(folder: folder, test: "test_5000.csv")
         let selection = try OfficeSplit(folder: folder, test: "valid_5000.csv")
         for record in split.items { add(record) }
-        train = split.train.map { ($0.history + [$0.target]).map { number(of: $0.item) } }
+        let rows =
+            share < 1
+            ? Array(split.trainByTime.prefix(Int(Double(split.train.count) * share))) : split.train
+        train = rows.map { ($0.history + [$0.target]).map { number(of: $0.item) } }
         validation = selection.test.map { one(of: $0) }
         test = split.test.map { one(of: $0) }
         ranksSeen = true
     }
 
-    /// A log: histories of positive events; the newest share of them is for the test, and what epochs are chosen by
-    /// comes before it.
+    /// A log: histories of positive events, of the oldest `share` of them; the newest of those are for the test, and
+    /// what epochs are chosen by comes before it.
     init(
-        log folder: String, validationShare: Double, testShare: Double, historyMax: Int
+        log folder: String, validationShare: Double, testShare: Double, historyMax: Int,
+        share: Double = 1
     ) throws {
         let log = try LoadedLog(folder: folder, seen: .always)
         var events: [Interaction] = []
@@ -46,6 +51,7 @@ struct ItemDataset {
                 if log.types[event.type].weight > 0 { events.append(event) }
             }
         }
+        if share < 1 { events.removeLast(events.count - Int(Double(events.count) * share)) }
         let end = events.count - Int(Double(events.count) * testShare)
         let border = end - Int(Double(events.count) * validationShare)
         var histories: [UserID: [Int32]] = [:]

@@ -45,6 +45,8 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Share of the targets whose texts the token head learns in an epoch.")
     var answerShare: Float = 1
     @Option(help: "Share of the log that chooses the epoch.") var validationShare = 0.1
+    @Option(help: "Share of the log, or of office's training rows, to learn from: the oldest.")
+    var dataShare = 1.0
     @Option(help: "Newest share of the log that the kept epoch is scored on; 0 is none.")
     var testShare = 0.0
     @Option(
@@ -78,6 +80,7 @@ struct TrainCommand: ParsableCommand {
         try check(
             "validation-share", validationShare, (0.001...0.5).contains(validationShare),
             "in 0.001...0.5")
+        try check("data-share", dataShare, (0.01...1).contains(dataShare), "in 0.01...1")
         try check("test-share", testShare, (0...0.5).contains(testShare), "in 0...0.5")
         if attention == .plain, vectors == .identity {
             throw ValidationError(
@@ -154,11 +157,11 @@ struct TrainCommand: ParsableCommand {
 
     private func dataset() throws -> ItemDataset {
         switch source {
-        case .office: try ItemDataset(office: data)
+        case .office: try ItemDataset(office: data, share: dataShare)
         case .log:
             try ItemDataset(
                 log: data, validationShare: validationShare, testShare: testShare,
-                historyMax: historyMax)
+                historyMax: historyMax, share: dataShare)
         }
     }
 
@@ -197,7 +200,7 @@ struct TrainCommand: ParsableCommand {
     private func fingerprint(_ set: ItemDataset) -> String {
         "\(source) \(seed) \(epochs) \(training.batchSequences) \(negatives) \(width) \(historyMax) "
             + "\(vocabulary) \(dropout) \(learningRate) \(answerWeight) \(answerShare) "
-            + "\(validationShare) \(testShare) \(vectors) \(attention) \(set.ids.count) \(set.train.count)"
+            + "\(validationShare) \(testShare) \(dataShare) \(vectors) \(attention) \(set.ids.count) \(set.train.count)"
     }
 
     /// The test rows of a fixed split, by how often the target was trained on.
