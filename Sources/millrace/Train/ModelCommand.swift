@@ -1,5 +1,5 @@
-// `millrace model`: the adapters of a model, which of them serves, and why. `systemctl reload millrace` makes the daemon
-// look again.
+// `millrace model`: the adapters of a model, which of them serves, and why. `systemctl reload millrace` makes the
+// daemon look again.
 
 import ArgumentParser
 import ModelFolders
