@@ -76,7 +76,8 @@ let package = Package(
         module("TokenTrie"),
         module("Alignment", ["TokenTrie"]),
         module("ItemModel", ["TokenTrie", "Alignment", "Tensors", "Transformer"]),
-        module("Recommender", ["Interactions", "Tensors", "ItemModel", "Teachers"]),
+        module(
+            "Recommender", ["Interactions", "Tensors", "ItemModel", "Teachers", "TokenTrie"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
 
         module(
@@ -89,7 +90,9 @@ let package = Package(
         // The rim: ports, lanes and the parts that touch the world.
         module("Ports", ["Interactions"]),
         module("Lanes", ["CShims"]),
-        module("Pipeline", ["Interactions", "Teachers", "Recommender", "Ports", "Lanes", deque]),
+        module(
+            "Pipeline",
+            ["Interactions", "Teachers", "TokenTrie", "Recommender", "Ports", "Lanes", deque]),
         module("WireProtocol"),
         module(
             "KafkaIngest", ["Interactions", "RecordDecoding", "Ports", "Lanes", "CRdKafka"]),

@@ -51,6 +51,10 @@ public struct ItemModelFolder: Sendable {
         tokenizer.encodeFramed(text, contentMax: parameters.layout.shape.contentTokensMax)
     }
 
+    /// The tokens that frame every text.
+    public var beginToken: Int32 { tokens(of: "").first ?? 0 }
+    public var endToken: Int32 { tokens(of: "").last ?? 0 }
+
     // MARK: - Files
 
     public init(path: String) throws(DocumentError) {

@@ -122,7 +122,7 @@ public final class Pipeline: Sendable {
                 read(action)
             case .commit, .commitItems, .saveCheckpoint: write(action)
             case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve,
-                .cancelSolves:
+                .cancelSolves, .mergeTrie:
                 executeOnModels(action)
             case .begin(let positions): source.begin(positions)
             case .beginItems(let positions): source.beginItems(positions)

@@ -1,7 +1,6 @@
 // How SASRec learns: every position of every history predicts the item after it, against the items of the step and
 // some drawn uniformly. One thread, sums in a fixed order: the same material and seed give the same model.
 
-import Glibc
 import Tensors
 import Transformer
 
@@ -115,8 +114,8 @@ struct SASRecTraining {
         let drawn = min(1, Double(parameters.negativeCount) / Double(max(1, count)))
         return holders.map { holders in
             let share = Double(holders) / Double(max(1, pieces.count))
-            let missed = pow(1 - share, Double(min(parameters.batch, pieces.count)))
-            return Float(log(max(1e-9, 1 - missed * (1 - drawn))))
+            let missed = Libm.pow(1 - share, Double(min(parameters.batch, pieces.count)))
+            return Float(Libm.log(max(1e-9, 1 - missed * (1 - drawn))))
         }
     }
 

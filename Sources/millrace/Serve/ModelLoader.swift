@@ -105,7 +105,8 @@ final class ModelLoader: Sendable {
     ) {
         let model = ServedModel(
             version: folder.version, parameters: folder.parameters,
-            items: folder.items.map(\.key), tokens: { folder.tokens(of: $0) })
+            items: folder.items.map(\.key), beginToken: folder.beginToken,
+            endToken: folder.endToken, tokens: { folder.tokens(of: $0) })
         var cache = TextVectorCache(
             textVersion: folder.textVersion, width: model.width, capacity: Self.textsKeptMax)
         let file = settings.cacheFolder.map {
@@ -121,7 +122,8 @@ final class ModelLoader: Sendable {
         }
         let loaded = cache.count
         var encoder = ItemScorer(folder.parameters)
-        let vectors = cache.vectors(of: texts.map { folder.tokens(of: $0.title) }) { missing in
+        let tokens = texts.map { folder.tokens(of: $0.title) }
+        let vectors = cache.vectors(of: tokens) { missing in
             encoder.textVectors(of: missing)
         }
         let items = texts.map(\.key)
@@ -133,7 +135,7 @@ final class ModelLoader: Sendable {
                         key: items[row],
                         textVector: Array(vectors[row * model.width..<(row + 1) * model.width])
                     )
-                }))
+                }), trie: model.trie(of: tokens))
         note(
             .info, "item vectors made",
             [

@@ -102,7 +102,8 @@ struct RefreshCommand: ParsableCommand {
         try check("known-share", knownShare, (0...0.99).contains(knownShare), "in 0...0.99")
         try check("gate-share", gateShare, (0.001...0.5).contains(gateShare), "in 0.001...0.5")
         try check(
-            "data-share", dataShare, dataShare <= 1 && dataShare > knownShare + gateShare,
+            "data-share", dataShare,
+            source == .office || dataShare <= 1 && dataShare > knownShare + gateShare,
             "above the known and the judging shares together, and at most 1")
         try check("epochs", epochs, (1...1_000).contains(epochs), "in 1...1000")
         try check("batch", batch, (1...100_000).contains(batch), "in 1...100000")
