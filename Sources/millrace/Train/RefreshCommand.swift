@@ -48,9 +48,12 @@ struct RefreshCommand: ParsableCommand {
         help:
             "The adapter that serves: learning goes on from it, and it is what must not be beaten.")
     var previous: String?
-    @Option(help: "Share of the events that the base was trained on, the oldest.")
+    @Option(help: "Share of the events that the base and the previous adapter know, the oldest.")
     var knownShare = 0.6
     @Option(help: "Share of the log's events, the newest, that only judge.") var gateShare = 0.1
+    @Option(
+        help: "Share of the log's events that have happened, as it were: newer ones are left out.")
+    var dataShare = 1.0
 
     @Option(help: "The teacher: transitions (counts of the past, of other users) or none.")
     var teacher: TeacherChoice = .none
@@ -77,6 +80,9 @@ struct RefreshCommand: ParsableCommand {
     @Option(help: "Pull towards the previous adapter, a unit of learning rate.")
     var anchor = RefreshTraining().anchor
 
+    @Option(help: "Seconds that learning may take; beyond, nothing is written.")
+    var timeMax = 3_600.0
+
     @Option(help: "Log-likelihood an event, in nats, by which worse is still called not worse.")
     var margin = RefreshGate.Margins().likelihood
     @Option(help: "NDCG@10 by which worse is still called not worse.")
@@ -95,6 +101,10 @@ struct RefreshCommand: ParsableCommand {
         }
         try check("known-share", knownShare, (0...0.99).contains(knownShare), "in 0...0.99")
         try check("gate-share", gateShare, (0.001...0.5).contains(gateShare), "in 0.001...0.5")
+        try check(
+            "data-share", dataShare,
+            source == .office || dataShare <= 1 && dataShare > knownShare + gateShare,
+            "above the known and the judging shares together, and at most 1")
         try check("epochs", epochs, (1...1_000).contains(epochs), "in 1...1000")
         try check("batch", batch, (1...100_000).contains(batch), "in 1...100000")
         try check("negatives", negatives, (0...1_000_000).contains(negatives), "in 0...1000000")
@@ -105,6 +115,7 @@ struct RefreshCommand: ParsableCommand {
         try check("replay", replay, (0...100).contains(replay), "in 0...100")
         try check(
             "anchor", anchor, anchor >= 0 && anchor * learningRate < 1, "in 0..<1/learning-rate")
+        try check("time-max", timeMax, timeMax > 0, "above 0")
         try check("margin", margin, (0...1).contains(margin), "in 0...1")
         try check("gain-margin", gainMargin, (0..<1).contains(gainMargin), "in 0..<1")
         try check("error", error, (1e-6...0.5).contains(error), "in 0.000001...0.5")
@@ -124,6 +135,8 @@ struct RefreshCommand: ParsableCommand {
 
     func run() throws {
         setLinearAlgebraThreads(1)
+        // Beside a daemon that serves: whatever else wants the processor goes first.
+        _ = nice(Self.niceness)
         if let output, fileExists(output) {
             throw CommandFailure("\(output) is there already; choose another --output")
         }
@@ -184,7 +197,8 @@ struct RefreshCommand: ParsableCommand {
             try RefreshData(office: data, base: items, known: knownShare, examples: examples)
         case .log:
             try RefreshData(
-                log: data, base: items, shares: .init(known: knownShare, judging: gateShare),
+                log: data, base: items,
+                shares: .init(known: knownShare, judging: gateShare, all: dataShare),
                 examples: examples)
         }
     }
@@ -204,15 +218,22 @@ struct RefreshCommand: ParsableCommand {
         return training
     }
 
+    private static let niceness: Int32 = 19
+
     private func learn(_ refresh: ItemRefresh) throws {
+        let end = ContinuousClock.now + .seconds(timeMax)
         for epoch in 1...epochs {
             var progress = ProgressBar("epoch \(epoch) of \(epochs)", total: nil)
             let loss = try refresh.runEpoch { done, _ in
                 progress.update(done)
-                return true
+                return .now < end
             }
             progress.finish()
-            guard let loss else { return }
+            guard let loss else {
+                throw CommandFailure(
+                    "learning took more than --time-max \(fixed(timeMax, 0)) s: nothing was written"
+                )
+            }
             var line = "epoch \(epoch): loss \(fixed(loss.plain, 4))"
             if teacher != .none {
                 line += ", with the teacher \(fixed(loss.aligned, 4)), its share in the labels "

@@ -24,11 +24,14 @@ struct RefreshData {
     private(set) var judging: [Case] = []
     private var numbers: [ItemID: Int32] = [:]
 
+    /// Of all events of a log.
     struct Shares {
-        /// Of the events, oldest first: what the base was trained on.
+        /// The oldest: what the base was trained on.
         var known: Double
-        /// Of the events, newest: what judges.
+        /// The newest of those that have happened: what judges.
         var judging: Double
+        /// What has happened.
+        var all: Double
     }
 
     private init(_ base: [ItemID]) {
@@ -78,7 +81,8 @@ struct RefreshData {
         }
         var examples = examples
         let border = Int(Double(events.count) * shares.known)
-        let end = events.count - Int(Double(events.count) * shares.judging)
+        let end = Int(Double(events.count) * (shares.all - shares.judging))
+        events.removeLast(events.count - Int(Double(events.count) * shares.all))
         var histories: [UserID: [Int32]] = [:]
         for (index, event) in events.enumerated() {
             let item = number(of: event.item)
