@@ -76,8 +76,9 @@ let package = Package(
         module("TokenTrie"),
         module("ItemModel", ["TokenTrie", "Tensors", "Transformer"]),
         module("Alignment", ["TokenTrie"]),
-        module("Recommender", ["Interactions", "Tensors", "ItemModel", "Teachers"]),
-        module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
+        module("Combiner", ["Interactions"]),
+        module("Recommender", ["Interactions", "Tensors", "ItemModel", "Teachers", "Combiner"]),
+        module("Evaluation", ["Interactions", "Teachers", "Combiner", "Recommender"]),
 
         module(
             "ModelFolders",
@@ -157,6 +158,7 @@ let package = Package(
                 "TestKit",
             ]),
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
+        tests("CombinerTests", ["Combiner", "Interactions", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests("PipelineTests", ["Pipeline", "Simulation", "Teachers", "Recommender", "TestKit"]),
