@@ -76,9 +76,11 @@ let package = Package(
         module("TokenTrie"),
         module("Alignment", ["TokenTrie"]),
         module("ItemModel", ["TokenTrie", "Alignment", "Tensors", "Transformer"]),
+        module("Combiner", ["Interactions"]),
         module(
-            "Recommender", ["Interactions", "Tensors", "ItemModel", "Teachers", "TokenTrie"]),
-        module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
+            "Recommender",
+            ["Interactions", "Tensors", "ItemModel", "Teachers", "TokenTrie", "Combiner"]),
+        module("Evaluation", ["Interactions", "Teachers", "Combiner", "Recommender"]),
 
         module(
             "ModelFolders",
@@ -162,6 +164,7 @@ let package = Package(
                 "Tokenization", "JSONDocuments", "TestKit",
             ]),
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
+        tests("CombinerTests", ["Combiner", "Interactions", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests("PipelineTests", ["Pipeline", "Simulation", "Teachers", "Recommender", "TestKit"]),

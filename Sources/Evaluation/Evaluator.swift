@@ -5,6 +5,7 @@
 // and compared with the full ranking, so that a difference between the fast path and the measured one cannot stay
 // unseen.
 
+public import Combiner
 public import Interactions
 public import Recommender
 public import Teachers
@@ -19,6 +20,9 @@ public enum EvaluatedSource: Sendable, Hashable {
     case count
     /// One teacher alone, by its name.
     case teacher(String)
+    /// All sources combined as `REC.GET` combines them, and by the first stage alone.
+    case mixture
+    case mixtureLinear
 
     /// `rules` and `popularity` are the rungs that serve; every other teacher is asked directly.
     public init?(name: String) {
@@ -26,6 +30,8 @@ public enum EvaluatedSource: Sendable, Hashable {
         case "rules": self = .rules
         case "popularity": self = .popularity
         case "count": self = .count
+        case "mix": self = .mixture
+        case "mix-linear": self = .mixtureLinear
         default:
             guard TeacherRegistry.teacher(named: name) != nil else { return nil }
             self = .teacher(name)
@@ -38,12 +44,16 @@ public enum EvaluatedSource: Sendable, Hashable {
         case .popularity: "popularity"
         case .count: "count"
         case .teacher(let name): name
+        case .mixture: "mix"
+        case .mixtureLinear: "mix-linear"
         }
     }
 
+    var isMixture: Bool { self == .mixture || self == .mixtureLinear }
+
     /// Every name that is one.
     public static var names: [String] {
-        ["rules", "popularity", "count"]
+        ["rules", "popularity", "count", "mix", "mix-linear"]
             + TeacherRegistry.all.map { $0.name }.filter { $0 != "rules" && $0 != "popularity" }
     }
 }
@@ -98,11 +108,17 @@ public final class Evaluator {
     /// What kept a model from being solved, as last seen.
     public var solveFailure: SolveFailure?
 
+    /// The teacher that takes the served model's place.
+    static let modelName = "lm"
     let engine: Engine
     private let types: EventTypes
     var states: [UserID: UserState] = [:]
     /// Histories of sequences that belong to no user; kept only when a model is trained on them.
     var sequences: [UserState] = []
+    /// Candidates of the event being scored.
+    private var mixed: CandidateList?
+    /// Whether the combiner goes on learning while it is judged.
+    public var learnsMixture = true
     private var userNumbers: [UserID: Int32] = [:]
     /// By item number.
     private var eventCounts: [Int] = []
@@ -121,6 +137,8 @@ public final class Evaluator {
         installTeachers()
     }
 
+    var needsMixture: Bool { configuration.sources.contains { $0.isMixture } }
+    public var combiner: Combiner? { engine.combiner }
     public var userCount: Int { states.count }
     public var candidateCount: Int { candidates.reduce(0) { $0 + Int($1) } }
 
@@ -222,6 +240,7 @@ public final class Evaluator {
         defer { for number in excluded { candidates[number] = 1 } }
         let previous = state.history.last.map { Milliseconds($0.seconds) * 1_000 }
         let user = userNumber(event.user)
+        mixed = mix(event, state)
         for (index, source) in configuration.sources.enumerated() {
             let rank = ranked.map { place($0, by: source, for: state) }
             outcomes[index].append(
@@ -231,12 +250,40 @@ public final class Evaluator {
                     sameDay: previous.map { day($0) == day(event.time) } ?? false))
             check(rank, of: event, by: source, for: state)
         }
+        if let mixed, learnsMixture { engine.learn(mixed, outcome: event.item.key) }
         return true
     }
 
+    /// Shows the combiner an event without judging it.
+    public func warm(_ event: Interaction) {
+        warm(event, given: states[event.user] ?? UserState())
+    }
+
+    public func warm(_ target: Interaction, after history: [Interaction]) {
+        var state = UserState()
+        for event in history { fold(event, into: &state, statistics: false) }
+        warm(target, given: state)
+    }
+
+    private func warm(_ event: Interaction, given state: UserState) {
+        guard types[event.type].weight > 0,
+            !engine.hidden(state, now: event.time).contains(event.item.key),
+            let list = mix(event, state)
+        else { return }
+        engine.learn(list, outcome: event.item.key)
+    }
+
+    private func mix(_ event: Interaction, _ state: UserState) -> CandidateList? {
+        guard needsMixture else { return nil }
+        return engine.mixture(
+            event.user.key, state, model: Self.modelName, now: event.time)
+    }
+
     private func place(_ number: Int, by source: EvaluatedSource, for state: UserState) -> Rank {
+        if source.isMixture { return mixedPlace(number, by: source) }
         let scores =
             switch source {
+            case .mixture, .mixtureLinear: [Double]()
             case .rules: engine.scoreAll(state, rung: .cf)
             case .popularity: engine.scoreAll(state, rung: .popular)
             case .count: eventCounts.map { Double($0) }
@@ -248,6 +295,21 @@ public final class Evaluator {
         return Rank(of: number, scores: scores, candidates: candidates)
     }
 
+    /// Items that no source proposes stand behind the list, all alike.
+    private func mixedPlace(_ number: Int, by source: EvaluatedSource) -> Rank {
+        let count = mixed?.items.count ?? 0
+        let key = engine.statistics.items.keys[number]
+        guard let mixed, let combiner = engine.combiner,
+            let index = mixed.items.firstIndex(of: key)
+        else { return Rank(above: count, tied: max(candidateCount - count - 1, 0)) }
+        let scores = combiner.scores(
+            of: mixed, by: source == .mixture ? combiner.ordering : .linear)
+        let own = scores[index]
+        return Rank(
+            above: scores.reduce(0) { $0 + ($1 > own ? 1 : 0) },
+            tied: scores.reduce(-1) { $0 + ($1 == own ? 1 : 0) })
+    }
+
     /// The served list breaks ties by key, so its place lies anywhere among the tied ones.
     private func check(
         _ rank: Rank?, of event: Interaction, by source: EvaluatedSource, for state: UserState
@@ -256,6 +318,12 @@ public final class Evaluator {
         let list: [ListedItem]
         switch source {
         case .count: return
+        case .mixture, .mixtureLinear:
+            guard let mixed else { return }
+            list =
+                engine.recommendMixed(
+                    mixed, by: source == .mixture ? nil : .linear, count: count
+                ).items
         case .teacher(let name):
             list = engine.recommend(state, by: name, count: count, now: event.time)
         case .rules, .popularity:

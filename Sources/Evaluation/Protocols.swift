@@ -1,6 +1,7 @@
 // The orders of learning and scoring that count as an evaluation. None of them lets a score see its own event.
 
 public import Interactions
+import Recommender
 
 /// One line of a log, in the order of time.
 public enum LogChange: Sendable, Hashable {
@@ -29,6 +30,9 @@ public enum EvaluationProtocol: Sendable, Hashable {
 }
 
 extension Evaluator {
+    /// Last events of a warm-up that the combiner learns from.
+    private static let mixtureWarmUp = 6_000
+
     /// Runs a protocol over a log. Models are solved before the first scored event, and in a prequential run after
     /// every `solveInterval` events. `every` n-th event that could be scored is (1 = all of them); `progress` hears
     /// how many lines are done.
@@ -62,6 +66,7 @@ extension Evaluator {
                     if position == first || learnedCount > solvedAt { solveTeachers() }
                 }
                 if position < first {
+                    if needsMixture, position >= first - Self.mixtureWarmUp { warm(event) }
                     learn(event)
                 } else {
                     if (position - first) % every == 0 { score(event) }
@@ -105,13 +110,20 @@ extension Evaluator {
     ///
     /// Rows overlap when they are cut from one user's log; counting every row is how the reference numbers were made.
     public func run(
-        train: [SequenceRow], test: [SequenceRow], progress: (Int) -> Void = { _ in }
+        train: [SequenceRow], validation: [SequenceRow] = [], test: [SequenceRow],
+        progress: (Int) -> Void = { _ in }
     ) {
         for (index, row) in train.enumerated() {
             learn(sequence: row.history + [row.target])
             progress(index + 1)
         }
         solveTeachers()
+        // The combiner learns from rows the other sources have not seen; the tested rows teach it nothing.
+        if needsMixture {
+            for row in validation { warm(row.target, after: row.history) }
+            engine.fitMixture()
+            learnsMixture = false
+        }
         for (index, row) in test.enumerated() {
             score(row.target, after: row.history)
             progress(train.count + index + 1)

@@ -12,17 +12,20 @@ public struct EngineConfiguration: Sendable {
     public var halfLivesSeconds: [Int64]
     public var itemsMax: Int
     public var pairsMax: Int
+    /// How the sources are combined; nil: they are not.
+    public var mixture: MixtureConfiguration?
 
     public init(
         history: HistoryRules, rules: RuleParameters = RuleParameters(),
         halfLivesSeconds: [Int64] = [61_200], itemsMax: Int = 1_000_000,
-        pairsMax: Int = 50_000_000
+        pairsMax: Int = 50_000_000, mixture: MixtureConfiguration? = nil
     ) {
         self.history = history
         self.rules = rules
         self.halfLivesSeconds = halfLivesSeconds
         self.itemsMax = itemsMax
         self.pairsMax = pairsMax
+        self.mixture = mixture
     }
 }
 
@@ -49,7 +52,9 @@ public final class Engine {
     var teachers: [String: any Teacher] = [:]
     var scorer: ListScorer
     var rung: ModelRung?
-    private var order = PopularityOrder()
+    var order = PopularityOrder()
+    /// What combines all sources; nil when lists come from one rung each.
+    var mixer: Mixer?
 
     public init(_ configuration: EngineConfiguration) {
         self.configuration = configuration
@@ -57,6 +62,8 @@ public final class Engine {
             halfLivesSeconds: configuration.halfLivesSeconds, pairCountMax: configuration.pairsMax)
         catalogue = Catalogue(itemsMax: configuration.itemsMax)
         scorer = ListScorer(rules: configuration.rules)
+        mixer = configuration.mixture.map { Mixer($0, rules: configuration.rules) }
+        if mixer != nil { statistics.keepRecentPairs() }
     }
 
     // MARK: - Learning
@@ -89,6 +96,7 @@ public final class Engine {
     /// Replaces the statistics, at start or after a loss.
     public func replace(statistics new: Statistics) {
         statistics = new
+        if mixer != nil { statistics.keepRecentPairs() }
         statisticsVersion &+= 1
         order = PopularityOrder()
         // Numbers changed with the statistics: the catalogue's marks are made again.
@@ -189,7 +197,7 @@ public final class Engine {
     }
 
     /// Positive items, newest first, the session's before the history's.
-    private func recent(_ state: UserState, session: [ItemKey]) -> [ItemKey] {
+    func recent(_ state: UserState, session: [ItemKey]) -> [ItemKey] {
         var found: [ItemKey] = session.reversed()
         let limit = configuration.rules.sourcesMax
         for entry in state.history.reversed() where found.count < limit {

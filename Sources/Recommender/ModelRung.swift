@@ -227,6 +227,13 @@ struct ModelRung {
         return best.sorted().map { ListedItem(item: $0.key, score: $0.score, ruleScore: 0) }
     }
 
+    /// Scores of all items that have a vector; nil when the model has nothing to go by.
+    mutating func allScores(
+        _ user: UInt64, history: [ItemKey]
+    ) -> Zip2Sequence<[ItemKey], [Float]>? {
+        scores(user, history).map { zip(keys, $0) }
+    }
+
     /// The best items for a user; nil when the model has nothing to go by.
     mutating func list(
         _ user: UInt64, history: [ItemKey], hidden: [ItemKey], candidates: [ItemKey]?, count: Int,

@@ -12,6 +12,8 @@
 /// Decayed popularity of every item for one half-life.
 public struct DecayedPopularity: Sendable {
     static let span = 20
+    /// What an event at the start of the newest half-life adds to a value.
+    public static let valueOfNewest = Double(Int64(4_096) << Int64(span - 1))
     private static let resolution: Int64 = 1_024
     private static let mantissas: [Int64] = makeMantissas()
 

@@ -16,6 +16,11 @@ public struct Statistics: Sendable {
     public private(set) var popularities: [DecayedPopularity]
     /// Changes whenever the order of popularity may have changed for items that are not being touched.
     public private(set) var popularityEpoch: UInt64 = 0
+    /// The latest pairs with their times, when somebody reads them; no part of a checkpoint, filled by what comes.
+    public private(set) var recent: RecentPairs?
+    /// What the step before said, until the event it belongs to is known.
+    private var opened: [KeyIndex.Number] = []
+    private var closed: (item: KeyIndex.Number, seconds: UInt32)?
 
     public init(halfLivesSeconds: [Int64], pairCountMax: Int = 50_000_000) {
         precondition(!halfLivesSeconds.isEmpty, "at least one half-life")
@@ -26,6 +31,13 @@ public struct Statistics: Sendable {
 
     public var popularity: DecayedPopularity { popularities[0] }
 
+    /// Keeps the latest pairs from now on.
+    public mutating func keepRecentPairs() {
+        var pairs = RecentPairs()
+        pairs.reserve(items.count)
+        recent = pairs
+    }
+
     /// The number of an item, which is added when it is new.
     public mutating func number(of key: ItemKey) -> KeyIndex.Number {
         let number = items.insert(key)
@@ -33,6 +45,7 @@ public struct Statistics: Sendable {
             counts.append(0)
             transitions.reserve(items.count)
             for index in popularities.indices { popularities[index].reserve(items.count) }
+            recent?.reserve(items.count)
         }
         return number
     }
@@ -56,12 +69,18 @@ public struct Statistics: Sendable {
                 transitions.apply(
                     sign: subtract != undo ? -1 : 1, items: window, leftMax: leftMax,
                     rightMin: rightMin)
+                if recent != nil {
+                    note(window, isTaken: subtract != undo, leftMax: leftMax, rightMin: rightMin)
+                }
             case .entry(let subtract, let place, let seconds, let weight, let repeatGap):
                 let number = numbers[place]
                 apply(entry: number, seconds: seconds, weight: weight, subtract: subtract != undo)
                 if weight > 0 {
                     transitions.applyRepeat(
                         sign: subtract != undo ? -1 : 1, item: number, gap: Int(repeatGap))
+                }
+                if recent != nil, weight > 0 {
+                    note(number, seconds: seconds, isTaken: subtract != undo)
                 }
                 touched(number)
             case .together(let subtract, let place):
@@ -72,6 +91,27 @@ public struct Statistics: Sendable {
                 }
             }
         }
+    }
+
+    /// Pairs come before their event when it is appended, and after it when it is subtracted.
+    private mutating func note(
+        _ window: [KeyIndex.Number], isTaken: Bool, leftMax: Int, rightMin: Int
+    ) {
+        if isTaken, let closed, leftMax < window.count, window[leftMax] == closed.item {
+            recent?.remove(closed.item, seconds: closed.seconds, others: window)
+        }
+        closed = nil
+        opened = !isTaken && rightMin == window.count - 1 ? window : []
+    }
+
+    private mutating func note(_ item: KeyIndex.Number, seconds: UInt32, isTaken: Bool) {
+        if isTaken {
+            closed = (item: item, seconds: seconds)
+        } else {
+            if opened.last == item { recent?.add(opened, seconds: seconds) }
+            recent?.see(item, seconds: seconds)
+        }
+        opened = []
     }
 
     private mutating func apply(

@@ -10,7 +10,7 @@ struct GraphTests {
     static let core = [
         "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Tensors", "Transformer",
         "ItemModel", "Teachers", "TokenTrie", "Alignment",
-        "Recommender", "Evaluation",
+        "Combiner", "Recommender", "Evaluation",
     ]
     /// Touch the world, each its own piece of it; they meet in Ports.
     static let adapters = [

@@ -117,6 +117,10 @@ struct EvalCommand: ParsableCommand {
         (model == nil ? [] : [.teacher(ItemModelTeacher.name)]) + teacher.map(\.source)
     }
 
+    private var judgesMixture: Bool {
+        teacher.contains { $0.source == .mixture || $0.source == .mixtureLinear }
+    }
+
     private func models(_ catalogue: [ItemRecord]) throws -> [any Teacher] {
         let own: [any Teacher] = teacher.compactMap(\.model)
         guard let model else { return own }
@@ -145,7 +149,12 @@ struct EvalCommand: ParsableCommand {
         for record in split.items { evaluator.set(record) }
         var progress = ProgressBar(
             "evaluating", total: split.train.count + split.test.count)
-        evaluator.run(train: split.train, test: split.test) { progress.update($0) }
+        let validation =
+            judgesMixture
+            ? try OfficeSplit(folder: data, test: "valid_5000.csv").test : []
+        evaluator.run(train: split.train, validation: validation, test: split.test) {
+            progress.update($0)
+        }
         progress.finish()
         return summary(
             of: evaluator, title: "Office, \(split.test.count) test rows",
@@ -266,10 +275,16 @@ struct EvalCommand: ParsableCommand {
         if let backoff { rules.backoff = backoff }
         var history = HistoryRules(types: types)
         // Counted where somebody reads it: it is the larger part of the work.
-        let isRead = teacher.contains { $0.model.map { type(of: $0).readsCooccurrence } ?? false }
+        let isRead =
+            teacher.contains { $0.model.map { type(of: $0).readsCooccurrence } ?? false }
+            || (judgesMixture && order == .office)
         history.cooccurrenceReach = reach ?? (isRead ? history.historyMax : 0)
         var configuration = EngineConfiguration(history: history, rules: rules)
         if let halfLife { configuration.halfLivesSeconds = [Int64(halfLife * 3_600)] }
+        if judgesMixture {
+            configuration.mixture = order == .office ? .fixedSplit : MixtureConfiguration()
+            configuration.halfLivesSeconds += MixtureConfiguration.halfLivesSeconds.dropFirst()
+        }
         return configuration
     }
 

@@ -1,0 +1,44 @@
+// Logarithm and exponential of IEEE operations only: the same events then give the same weights on every machine,
+// which libm does not promise.
+
+private let naturalLogOf2 = 0.693_147_180_559_945_3
+
+/// The natural logarithm of a positive finite number.
+public func naturalLog(_ value: Double) -> Double {
+    precondition(value > 0 && value.isFinite, "a logarithm needs a positive number")
+    let z = (value.significand - 1) / (value.significand + 1)
+    let square = z * z
+    // 2 artanh(z), |z| <= 1/3: to about 1e-10, far below what a Float keeps.
+    var sum = 0.0
+    for term in stride(from: 19, through: 1, by: -2) { sum = sum * square + 1 / Double(term) }
+    return 2 * z * sum + Double(value.exponent) * naturalLogOf2
+}
+
+/// e to the power of `value`, clamped to what a Float holds.
+@inline(__always)
+func exponential(_ value: Float) -> Float {
+    let clamped = min(max(value, -87), 88)
+    let shift = (clamped * 1.442_695_04).rounded(.toNearestOrEven)
+    let rest = (clamped - shift * 0.693_359_375) + shift * 2.121_944_4e-4
+    var sum: Float = 1.0 / 720
+    sum = sum * rest + 1.0 / 120
+    sum = sum * rest + 1.0 / 24
+    sum = sum * rest + 1.0 / 6
+    sum = sum * rest + 0.5
+    sum = sum * rest + 1
+    sum = sum * rest + 1
+    return sum * Float(bitPattern: UInt32(bitPattern: Int32(shift) &+ 127) &<< 23)
+}
+
+/// Turns scores into probabilities in place and returns the logarithm of their sum of exponentials.
+func softmax(_ scores: inout [Float]) -> Double {
+    let top = scores.max() ?? 0
+    var total = 0.0
+    for index in scores.indices {
+        scores[index] = exponential(scores[index] - top)
+        total += Double(scores[index])
+    }
+    let inverse = Float(1 / total)
+    for index in scores.indices { scores[index] *= inverse }
+    return naturalLog(total) + Double(top)
+}

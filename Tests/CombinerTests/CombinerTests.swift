@@ -1,0 +1,221 @@
+import Interactions
+import TestKit
+import Testing
+
+@testable import Combiner
+
+@Suite("the combiner")
+struct CombinerTests {
+    /// Lists in which the target tends to have the greatest first feature, and the second one misleads.
+    private func lists(
+        _ count: Int, size: Int = 12, seed: UInt64 = 7, present: FeatureSet = Self.present
+    ) -> [ScoredList] {
+        var random = SplitMix(state: seed)
+        return (0..<count).map { _ in
+            var rows: [FeatureRow] = []
+            var best = (place: 0, value: -Float.infinity)
+            for place in 0..<size {
+                var row = FeatureRow.zero
+                row.set(.rules, random.symmetric())
+                row.set(.popularity0, random.symmetric() * 3)
+                row.set(.recentRules, random.symmetric())
+                let value =
+                    row[Feature.rules.rawValue] * 2 - row[Feature.popularity0.rawValue] * 0.2
+                    + random.symmetric() * 0.3
+                if value > best.value { best = (place, value) }
+                rows.append(row)
+            }
+            return ScoredList(
+                list: CandidateList(
+                    items: (0..<UInt64(size)).map { $0 &* 77 &+ 5 }, values: rows,
+                    present: present, context: ListContext(historyCount: 3, gapSeconds: 60)),
+                target: best.place)
+        }
+    }
+
+    private static let present = FeatureSet([.rules, .popularity0, .recentRules])
+
+    private func fitted(_ seed: UInt64 = 7) -> Combiner {
+        var configuration = CombinerConfiguration()
+        configuration.refitInterval = 60
+        configuration.listsMin = 30
+        configuration.listsMax = 100
+        configuration.passes = 2
+        configuration.shortListCount = 6
+        var combiner = Combiner(configuration)
+        for list in lists(125, seed: seed) { combiner.learn(list) }
+        return combiner
+    }
+
+    @Test("the first stage's gradient is the slope of its loss")
+    func linearGradient() {
+        let rows = lists(4).compactMap { example in
+            example.target.map { (rows: example.list.rows, target: $0) }
+        }
+        var weights = SIMD32<Double>.zero
+        weights[5] = 0.4
+        weights[0] = -0.2
+        let gradient = LinearStage.loss(weights, rows).gradient
+        for feature in [Feature.rules, .popularity0, .recentRules, .model] {
+            let step = 1e-2
+            var above = weights
+            above[feature.rawValue] += step
+            var below = weights
+            below[feature.rawValue] -= step
+            let slope =
+                (LinearStage.loss(above, rows).value - LinearStage.loss(below, rows).value)
+                / (2 * step)
+            #expect(abs(slope - gradient[feature.rawValue]) < 2e-3)
+        }
+    }
+
+    @Test("the second stage's gradient is the slope of its loss, in every kind of weight")
+    func shortListGradient() {
+        var random = SplitMix(state: 3)
+        var weights = ShortListWeights(seed: 2)
+        for unit in 0..<16 {
+            weights.out[unit] = random.symmetric()
+            weights.bias[unit] = random.symmetric()
+        }
+        let scored = lists(1, size: 5)[0]
+        let list = ShortList(
+            rows: scored.list.rows, scores: [0.5, -0.2, 0.1, 0.3, -0.7],
+            context: ListContext(historyCount: 9, gapSeconds: 7_200), target: 2)
+        var gradient = ShortListStage.zero
+        _ = ShortListStage.accumulate(weights, list, into: &gradient)
+        func loss(_ weights: ShortListWeights) -> Double {
+            var unused = ShortListStage.zero
+            return ShortListStage.accumulate(weights, list, into: &unused)
+        }
+        func check(_ slope: Float, _ path: WritableKeyPath<ShortListWeights, Float>) {
+            let step: Float = 1e-2
+            var above = weights
+            above[keyPath: path] += step
+            var below = weights
+            below[keyPath: path] -= step
+            let found = (loss(above) - loss(below)) / Double(2 * step)
+            #expect(abs(found - Double(slope)) < 3e-3, "\(path)")
+        }
+        for unit in [0, 7, 15] {
+            check(gradient.out[unit], \.out[unit])
+            check(gradient.bias[unit], \.bias[unit])
+            for input in [0, Feature.rules.rawValue, ShortListWeights.scorePlace, 33, 34] {
+                check(gradient.hidden[input][unit], \.hidden[input][unit])
+            }
+        }
+        for input in [0, Feature.rules.rawValue, ShortListWeights.scorePlace] {
+            check(gradient.skip[input], \.skip[input])
+        }
+    }
+
+    @Test("without learnt units the second stage scores as the first")
+    func beginsAsFirst() {
+        let combiner = Combiner()
+        for scored in lists(5) {
+            let linear = combiner.scores(of: scored.list, by: .linear)
+            let short = combiner.scores(of: scored.list, by: .shortList)
+            #expect(order(linear) == order(short))
+        }
+    }
+
+    @Test("a list in another order gets the same scores in that order")
+    func permutation() {
+        let combiner = fitted()
+        let list = lists(1, seed: 99)[0].list
+        let turned = CandidateList(
+            items: list.items.reversed(), values: list.values.reversed(), present: list.present,
+            context: list.context)
+        for ordering in [Ordering.shortList, .linear, .source(.rules)] {
+            let scores = combiner.scores(of: list, by: ordering)
+            let back = Array(combiner.scores(of: turned, by: ordering).reversed())
+            for (left, right) in zip(scores, back) { #expect(abs(left - right) < 1e-4) }
+        }
+    }
+
+    @Test("a missing source takes its feature out for every candidate alike")
+    func missing() {
+        let combiner = fitted()
+        let list = lists(1, seed: 99)[0].list
+        let without = FeatureSet([.popularity0, .recentRules])
+        let absent = CandidateList(
+            items: list.items, values: list.values, present: without, context: list.context)
+        let constant = CandidateList(
+            items: list.items,
+            values: list.values.map { row in
+                var row = row
+                row.set(.rules, 4)
+                return row
+            }, present: Self.present, context: list.context)
+        for ordering in [Ordering.shortList, .linear] {
+            #expect(
+                combiner.scores(of: absent, by: ordering)
+                    == combiner.scores(of: constant, by: ordering))
+        }
+        #expect(combiner.contributions(to: 0, of: absent).allSatisfy { $0.feature != .rules })
+    }
+
+    @Test("the same lists give the same weights, others do not")
+    func deterministic() {
+        #expect(fitted().weights.encoded() == fitted().weights.encoded())
+        #expect(fitted().weights.digest != fitted(8).weights.digest)
+        #expect(fitted().weights.version == 2)
+    }
+
+    @Test("fitting finds what makes targets, and the mixture serves")
+    func learns() {
+        let combiner = fitted()
+        #expect(combiner.weights.linear[Feature.rules.rawValue] > 0.5)
+        #expect(combiner.weights.linear[Feature.popularity0.rawValue] < 0)
+        #expect(combiner.gain(of: .linear) > combiner.gain(of: .source(.recentRules)))
+    }
+
+    @Test("the guard lets the best source serve when the stages have gone wrong")
+    func guarded() {
+        var configuration = CombinerConfiguration()
+        configuration.refitInterval = 1_000_000
+        var wrong = CombinerWeights()
+        wrong.version = 1
+        wrong.linear[Feature.rules.rawValue] = -1
+        var combiner = Combiner(configuration, weights: wrong)
+        for list in lists(40) { combiner.learn(list) }
+        #expect(combiner.ordering == .source(.rules))
+        #expect(Combiner().ordering == .source(.rules))
+    }
+
+    @Test("a list without its target is measured and not learnt from")
+    func withoutTarget() {
+        var combiner = Combiner()
+        combiner.learn(ScoredList(list: lists(1)[0].list, target: nil))
+        combiner.fit()
+        #expect(combiner.scoredCount == 1)
+        #expect(combiner.weights.version == 0)
+        #expect(
+            combiner.scores(of: CandidateList(items: [], values: [], present: []), by: .shortList)
+                == [])
+    }
+
+    @Test("stored weights come back, and no damaged byte passes")
+    func coding() throws {
+        let weights = fitted().weights
+        let bytes = weights.encoded()
+        #expect(try CombinerWeights(decoding: bytes) == weights)
+        for place in stride(from: 0, to: bytes.count, by: 97) {
+            var damaged = bytes
+            damaged[place] ^= 0x10
+            #expect(throws: MalformedBytes.self) { try CombinerWeights(decoding: damaged) }
+            #expect(throws: MalformedBytes.self) {
+                try CombinerWeights(decoding: Array(bytes[..<place]))
+            }
+        }
+    }
+
+    private func order(_ scores: [Float]) -> [Int] {
+        scores.indices.sorted { scores[$0] > scores[$1] }
+    }
+}
+
+extension FeatureRow {
+    fileprivate mutating func set(_ feature: Feature, _ value: Float) {
+        self[feature.rawValue] = value
+    }
+}
