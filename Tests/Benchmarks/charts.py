@@ -1,5 +1,6 @@
 """Bar and line charts as SVG that follow the reader's light or dark scheme."""
 
+import math
 from html import escape
 
 STYLE = """<style>
@@ -99,3 +100,36 @@ def dots(title, rows):
         body += [f'<circle class="{"a" if place == 0 else "b"}" cx="{at(value):.1f}" cy="{y}" r="5"/>' for value in group]
         body.append(f'<text class="n" x="{width - right + 12}" y="{y + 5}">{mean:.4f}</text>')
     return frame(width, bottom + 34, title, "".join(body))
+
+
+def curves(title, x_label, y_label, series):
+    """series: (name, points); both axes are logarithmic, and a name stands at its last point."""
+    width, height, left, top, right, bottom = 760, 360, 70, 64, 150, 50
+    points = [point for _, group in series for point in group]
+    low_x, high_x = (math.log10(edge([x for x, _ in points])) for edge in (min, max))
+    low_y, high_y = math.floor(math.log10(min(y for _, y in points))), math.ceil(math.log10(max(y for _, y in points)))
+
+    def at(x, y):
+        return (left + (width - left - right) * (math.log10(x) - low_x) / ((high_x - low_x) or 1),
+                top + (height - top - bottom) * (1 - (math.log10(y) - low_y) / ((high_y - low_y) or 1)))
+
+    body = [f'<text class="n" x="16" y="48">{escape(y_label)}</text>']
+    for power in range(low_y, high_y + 1):
+        _, y = at(10**low_x, 10.0**power)
+        body.append(f'<line class="g" x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+                    f'<text class="n" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{short(10.0**power)}</text>')
+    for value in sorted({x for x, _ in points}):
+        x, _ = at(value, 10.0**low_y)
+        body.append(f'<text class="n" x="{x:.1f}" y="{height - bottom + 20}" text-anchor="middle">{short(value)}</text>')
+    body.append(f'<text class="n" x="{width - right}" y="{height - 12}" text-anchor="end">{escape(x_label)}</text>')
+    names = []
+    for name, group in series:
+        places = [at(x, y) for x, y in group]
+        body.append('<polyline class="l" points="' + " ".join(f"{x:.1f},{y:.1f}" for x, y in places) + '"/>')
+        body += [f'<circle class="a" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places]
+        names.append((places[-1][1], places[-1][0], name))
+    last = -1e9
+    for y, x, name in sorted(names):
+        last = max(y, last + 16)
+        body.append(f'<text x="{x + 10:.1f}" y="{last + 4:.1f}">{escape(name)}</text>')
+    return frame(width, height, title, "".join(body))

@@ -1,6 +1,6 @@
 // Adapters of one base model, and which of them serves: a folder each, a link that is replaced in one step, and a
-// ledger of what was decided and why. A refresh that is killed leaves the link as it was; its leavings go with the
-// next.
+// ledger of what was decided and why. A refresh that is killed leaves the link as it was; its leavings go with the next
+// one.
 //
 //   FOLDER/<base version>/<version>/     the adapter, a PEFT folder
 //                         current        link to the version that serves; none: the base alone
