@@ -72,6 +72,7 @@ let package = Package(
         module(
             "LanguageModel",
             ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
+        module("Summaries", ["Interactions"]),
         module("Teachers", ["Interactions", "Tensors"]),
         module("TokenTrie"),
         module("ItemModel", ["TokenTrie", "Tensors", "Transformer"]),
@@ -89,7 +90,9 @@ let package = Package(
         // The rim: ports, lanes and the parts that touch the world.
         module("Ports", ["Interactions"]),
         module("Lanes", ["CShims"]),
-        module("Pipeline", ["Interactions", "Teachers", "Recommender", "Ports", "Lanes", deque]),
+        module(
+            "Pipeline",
+            ["Interactions", "Summaries", "Teachers", "Recommender", "Ports", "Lanes", deque]),
         module("WireProtocol"),
         module(
             "KafkaIngest", ["Interactions", "RecordDecoding", "Ports", "Lanes", "CRdKafka"]),
@@ -105,7 +108,7 @@ let package = Package(
             dependencies: [
                 "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
                 "TokenTrie", "Tensors", "ItemModel", "ModelFolders", "Teachers", "Recommender",
-                "Evaluation",
+                "Evaluation", "Summaries",
                 "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
                 "SocketServer", "Telemetry", "OperationsServer", "Settings", "CShims",
                 argumentParser, nioCore, nioPosix,
@@ -116,7 +119,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "Pipeline", "Ports", "Recommender", "Teachers", "Interactions", "TestKit",
+                "Pipeline", "Ports", "Recommender", "Summaries", "Teachers", "Interactions",
+                "TestKit",
             ],
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
@@ -143,6 +147,7 @@ let package = Package(
                 "LanguageModel", "Transformer", "Tensors", "Checkpoints", "Tokenization",
                 "JSONDocuments", "TestKit",
             ]),
+        tests("SummariesTests", ["Summaries", "Interactions", "TestKit"]),
         tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
         tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
         tests(
@@ -158,7 +163,9 @@ let package = Package(
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
-        tests("PipelineTests", ["Pipeline", "Simulation", "Teachers", "Recommender", "TestKit"]),
+        tests(
+            "PipelineTests",
+            ["Pipeline", "Simulation", "Summaries", "Teachers", "Recommender", "TestKit"]),
         tests("WireProtocolTests", ["WireProtocol", "TestKit"]),
         tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
         tests("RedisStateTests", ["RedisState", "TestKit"]),

@@ -43,6 +43,9 @@ public enum Action: Sendable {
     /// Solves of this ticket and of earlier ones are given up.
     case cancelSolves(upTo: Ticket)
 
+    // To the writer of summaries.
+    case summarise(SummaryJob)
+
     // To the record source.
     case begin([StartPosition])
     case beginItems([StartPosition])

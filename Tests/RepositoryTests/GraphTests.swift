@@ -9,7 +9,7 @@ struct GraphTests {
     /// Take input, time and seed and return values: nothing of the system, no lock, no clock.
     static let core = [
         "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Tensors", "Transformer",
-        "ItemModel", "Teachers", "TokenTrie", "Alignment",
+        "ItemModel", "Summaries", "Teachers", "TokenTrie", "Alignment",
         "Recommender", "Evaluation",
     ]
     /// Touch the world, each its own piece of it; they meet in Ports.
