@@ -100,6 +100,8 @@ let package = Package(
         module(
             "SocketServer",
             ["Interactions", "WireProtocol", "Ports", "CShims", nioCore, nioPosix, deque]),
+        module(
+            "SummaryWriters", ["Summaries", "JSONDocuments", nioCore, nioPosix, nioHTTP1]),
         module("Telemetry", ["Ports", "Lanes", log, histogram, "CSystemd"]),
         module("OperationsServer", [nioCore, nioPosix, nioHTTP1]),
         module("Settings", [yams]),
@@ -110,7 +112,8 @@ let package = Package(
                 "TokenTrie", "Tensors", "ItemModel", "ModelFolders", "Teachers", "Recommender",
                 "Evaluation", "Summaries",
                 "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
-                "SocketServer", "Telemetry", "OperationsServer", "Settings", "CShims",
+                "SocketServer", "SummaryWriters", "Telemetry", "OperationsServer", "Settings",
+                "CShims",
                 argumentParser, nioCore, nioPosix,
             ],
             swiftSettings: strict),
@@ -170,6 +173,9 @@ let package = Package(
         tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
         tests("RedisStateTests", ["RedisState", "TestKit"]),
         tests("SocketServerTests", ["SocketServer", "TestKit"]),
+        tests(
+            "SummaryWritersTests",
+            ["SummaryWriters", "Summaries", "JSONDocuments", "TestKit", nioCore, nioPosix, nioHTTP1]),
         tests("TelemetryTests", ["Telemetry", "OperationsServer", "TestKit"]),
         tests("SettingsTests", ["Settings", "TestKit"]),
         tests(
@@ -178,7 +184,7 @@ let package = Package(
                 "millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "Interactions",
                 "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "TestKit",
             ]),
-        tests("RepositoryTests", ["Evaluation", "TestKit"]),
+        tests("RepositoryTests", ["Evaluation", "Summaries", "TestKit"]),
     ]
 )
 

@@ -374,6 +374,7 @@ extension Coordinator {
             }
         }
         versions.raiseAll()
+        summaries.traits = [:]
         itemOffsets[batch.partition] = max(batch.nextOffset, itemOffsets[batch.partition] ?? 0)
         act(
             .commitItems(

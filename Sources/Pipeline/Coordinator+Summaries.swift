@@ -24,6 +24,8 @@ extension Coordinator {
         guard summary.blocks.note(entry, in: &cache[slot].state) else { return }
         switch summary.maker {
         case .template(let template):
+            let size = summary.blocks.blockSize * TemplateSummariser.blocksAtOnce
+            guard cache[slot].state.openBlock.count >= size else { return }
             let closed = template.closeBlocks(of: &cache[slot].state, rules: summary.blocks) {
                 templateEvent($0)
             }
@@ -37,8 +39,17 @@ extension Coordinator {
 
     private func templateEvent(_ entry: HistoryEntry) -> TemplateSummariser.Event {
         TemplateSummariser.Event(
-            traits: engine.catalogue[entry.item].map { Self.traits($0) },
+            traits: traits(of: entry.item),
             weight: configuration.engine.history.types[entry.type].weight)
+    }
+
+    private func traits(of item: ItemKey) -> ItemTraits? {
+        if let known = summaries.traits[item] { return known }
+        guard let entry = engine.catalogue[item] else { return nil }
+        let traits = Self.traits(entry)
+        if summaries.traits.count >= SummaryDesk.traitsMax { summaries.traits = [:] }
+        summaries.traits[item] = traits
+        return traits
     }
 
     private static func traits(_ item: CatalogueEntry) -> ItemTraits {
@@ -230,6 +241,11 @@ extension Coordinator {
 
     func summaryView(of state: UserState) -> SummaryView? {
         guard let summary = configuration.summaries, !state.isEmpty else { return nil }
+        var state = state
+        // Blocks that are whole but not yet folded.
+        if case .template(let template) = summary.maker {
+            _ = template.closeBlocks(of: &state, rules: summary.blocks) { templateEvent($0) }
+        }
         let record = summary.blocks.record(of: state, version: summary.version)
         let body = record?.body ?? []
         let text: String =

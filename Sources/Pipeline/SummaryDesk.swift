@@ -44,6 +44,9 @@ struct SummaryDesk {
     var failure: String?
     /// Jobs under way, by number.
     var running: [UInt64: Running] = [:]
+    /// Of items met lately; emptied when it is full and when an item changes.
+    var traits: [ItemKey: ItemTraits] = [:]
+    static let traitsMax = 16_384
     /// Partitions whose stored users have yet to be looked through for blocks that wait.
     var resuming: Set<PartitionIndex> = []
     private var watched = Deque<UserID>()

@@ -61,6 +61,7 @@ struct SettingKey: Sendable {
         ("popularity", "What is in demand, with old demand fading."),
         ("teachers", "Collaborative models beside the rules (docs/teachers.md)."),
         ("summaries", "A short text of what each user likes (docs/summaries.md)."),
+        ("summaries.http", "The server that writes summaries."),
         ("catalogue", "Items known by their own records."),
         ("serving", "Answers to requests."),
         ("feeds", "Lists pushed as they change."),

@@ -40,7 +40,7 @@ extension InterestProfile {
         traits.filter(isIn).sorted {
             let (left, right) = (strength($0), strength($1))
             return left == right
-                ? $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) : left > right
+                ? name($0).utf8.lexicographicallyPrecedes(name($1).utf8) : left > right
         }
     }
 
@@ -49,38 +49,44 @@ extension InterestProfile {
         ranked(
             { $0.kind == kind && $0.strength > 0 && $0.recent + $0.past >= least },
             by: \.strength
-        ).prefix(count).map(\.name)
+        ).prefix(count).map { name($0) }
     }
 
     func refused(_ count: Int) -> [String] {
         ranked({ $0.strength < 0 && Self.isNamed($0.kind) }, by: { -$0.strength })
-            .prefix(count).map(\.name)
+            .prefix(count).map { name($0) }
     }
 
-    /// Twice as strong in the last two spans as in an average span before.
+    /// Twice as often a block in the last two spans as before them.
     func rising(_ count: Int) -> [String] {
-        let earlier = earlierSpans
-        guard earlier > 0 else { return [] }
-        return ranked(
-            { Self.isNamed($0.kind) && $0.recent > 2 && $0.recent * earlier >= 4 * $0.past },
-            by: \.recent
-        ).prefix(count).map(\.name)
-    }
-
-    /// Half as strong in the last two spans as in an average span before.
-    func fading(_ count: Int) -> [String] {
-        let earlier = earlierSpans
-        guard earlier > 0 else { return [] }
+        let blocks = blocks
+        guard blocks.past > 0 else { return [] }
         return ranked(
             {
-                Self.isNamed($0.kind) && $0.past > 2 && $0.recent * earlier * 2 <= 2 * $0.past
-                    && $0.recent >= 0 && $0.strength > 0
-            }, by: \.past
-        ).prefix(count).map(\.name)
+                Self.isNamed($0.kind) && $0.recent > 2
+                    && $0.recent * blocks.past >= 2 * $0.past * blocks.recent
+            }, by: \.recent
+        ).prefix(count).map { name($0) }
     }
 
-    private var earlierSpans: Int {
-        span >= 2 ? Int(min(span - 1, UInt64(Self.spanCount - 2))) : 0
+    /// Half as often a block in the last two spans as before them.
+    func fading(_ count: Int) -> [String] {
+        let blocks = blocks
+        guard blocks.past > 0 else { return [] }
+        return ranked(
+            {
+                Self.isNamed($0.kind) && $0.past > 2 && $0.recent >= 0 && $0.strength > 0
+                    && 2 * $0.recent * blocks.past <= $0.past * blocks.recent
+            }, by: \.past
+        ).prefix(count).map { name($0) }
+    }
+
+    /// Blocks in the last two spans, the newest of which may not be full, and in those before.
+    private var blocks: (recent: Int, past: Int) {
+        guard span >= 2 else { return (recent: 1, past: 0) }
+        let inNewest = Int((blockCount - 1) % Self.blocksPerSpan) + 1
+        let past = Int(min(span - 1, UInt64(Self.spanCount - 2))) * Int(Self.blocksPerSpan)
+        return (recent: inNewest + Int(Self.blocksPerSpan), past: past)
     }
 
     private static func isNamed(_ kind: Trait.Kind) -> Bool {

@@ -52,6 +52,13 @@ struct SummarySimulationTests {
         return (world: world, logs: logs, summary)
     }
 
+    private static func event(_ id: ItemID, _ type: EventType.Index) -> TemplateSummariser.Event {
+        let item = record(id)
+        let traits = ItemTraits(
+            title: item.title, brand: item.brand, categories: item.categories, price: item.price)
+        return .init(traits: isKnown(id) ? traits : nil, weight: Shop.types[type].weight)
+    }
+
     private static func isKnown(_ item: ItemID) -> Bool {
         !["item-23", "item-24"].contains(item.text)
     }
@@ -115,9 +122,17 @@ struct SummarySimulationTests {
         let (world, logs, summary) = try run(seed: seed, maker: .template(template))
         let expected = applied(logs)
         for (user, blob) in world.store.partitions.values.flatMap(\.users) {
-            let state = try UserState(decoding: blob)
+            var state = try UserState(decoding: blob)
             let events = try #require(expected[user])
             let size = summary.blocks.blockSize
+            #expect(
+                state.openBlock.count == events.count % (size * TemplateSummariser.blocksAtOnce))
+            let items = Dictionary(
+                events.map { ($0.item.key, $0.item) }, uniquingKeysWith: { $1 })
+            _ = template.closeBlocks(of: &state, rules: summary.blocks) { event in
+                items[event.item].map { Self.event($0, event.type) }
+                    ?? .init(traits: nil, weight: 0)
+            }
             #expect(state.openBlock.count == events.count % size, "seed \(seed), \(user)")
             guard events.count >= size else { continue }
             let record = try #require(
@@ -127,13 +142,7 @@ struct SummarySimulationTests {
                 body = template.body(
                     after: body, block: UInt64(block),
                     events[(block * size)..<((block + 1) * size)].map {
-                        let item = Self.record($0.item)
-                        let traits = ItemTraits(
-                            title: item.title, brand: item.brand, categories: item.categories,
-                            price: item.price)
-                        return TemplateSummariser.Event(
-                            traits: Self.isKnown($0.item) ? traits : nil,
-                            weight: Shop.types[$0.type].weight)
+                        Self.event($0.item, $0.type)
                     })
             }
             #expect(record.body == body)

@@ -144,7 +144,6 @@ struct Assembly {
         to.feedIdleMilliseconds = settings.feeds.watchTTL.wholeMilliseconds
         to.feedRefreshMilliseconds = settings.feeds.refreshInterval.wholeMilliseconds
         configureTeachers(&to)
-        to.summaries = summaries
         return to
     }
 
