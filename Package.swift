@@ -175,7 +175,10 @@ let package = Package(
         tests("SocketServerTests", ["SocketServer", "TestKit"]),
         tests(
             "SummaryWritersTests",
-            ["SummaryWriters", "Summaries", "JSONDocuments", "TestKit", nioCore, nioPosix, nioHTTP1]),
+            [
+                "SummaryWriters", "Summaries", "JSONDocuments", "TestKit", nioCore, nioPosix,
+                nioHTTP1,
+            ]),
         tests("TelemetryTests", ["Telemetry", "OperationsServer", "TestKit"]),
         tests("SettingsTests", ["Settings", "TestKit"]),
         tests(

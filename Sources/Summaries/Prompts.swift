@@ -130,6 +130,8 @@ public struct SummaryPrompts: Sendable, Hashable {
 /// What is wrong with a prompt file.
 public struct PromptFault: Error, Sendable, Hashable, CustomStringConvertible {
     public var description: String
+
+    public init(description: String) { self.description = description }
 }
 
 /// `Summariser.version` of a language model described by `writer` under these prompts.
