@@ -101,7 +101,11 @@ let package = Package(
             "SocketServer",
             ["Interactions", "WireProtocol", "Ports", "CShims", nioCore, nioPosix, deque]),
         module(
-            "SummaryWriters", ["Summaries", "JSONDocuments", nioCore, nioPosix, nioHTTP1]),
+            "SummaryWriters",
+            [
+                "Summaries", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
+                "LanguageModel", "Lanes", nioCore, nioPosix, nioHTTP1,
+            ]),
         module("Telemetry", ["Ports", "Lanes", log, histogram, "CSystemd"]),
         module("OperationsServer", [nioCore, nioPosix, nioHTTP1]),
         module("Settings", [yams]),
@@ -176,8 +180,8 @@ let package = Package(
         tests(
             "SummaryWritersTests",
             [
-                "SummaryWriters", "Summaries", "JSONDocuments", "TestKit", nioCore, nioPosix,
-                nioHTTP1,
+                "SummaryWriters", "Summaries", "JSONDocuments", "Tokenization", "Checkpoints",
+                "Transformer", "LanguageModel", "TestKit", nioCore, nioPosix, nioHTTP1,
             ]),
         tests("TelemetryTests", ["Telemetry", "OperationsServer", "TestKit"]),
         tests("SettingsTests", ["Settings", "TestKit"]),

@@ -2,7 +2,7 @@
 
 public struct SummarySettings: Sendable, Hashable {
     public enum Maker: String, Sendable, CaseIterable {
-        case none, template, http
+        case none, template, http, local
     }
 
     public var summariser = Maker.template
@@ -10,6 +10,8 @@ public struct SummarySettings: Sendable, Hashable {
     public var openEventsMax = 100
     public var promptFolder: String?
     public var model = "default"
+    public var folder: String?
+    public var weightBytesMax = 4 << 30
     public var tokensMax = 160
     public var temperature = 0.0
     public var seed = 42
@@ -31,7 +33,7 @@ extension SettingKey {
             "summaries.summariser", \.summaries.summariser, .choice,
             """
             Who writes a user's summary: none; template (counts of traits, no language model); http (a
-            language model behind any OpenAI-compatible server).
+            language model behind any OpenAI-compatible server); local (an instruct checkpoint run here).
             """),
         SettingKey(
             "summaries.block-size", \.summaries.blockSize, .integer(1...100),
@@ -52,6 +54,15 @@ extension SettingKey {
             "summaries.model", \.summaries.model, .name(bytesMax: 256),
             "The model's name at the server."
         ),
+        SettingKey(
+            "summaries.folder", \.summaries.folder, .orNull(.name(bytesMax: 4_096)),
+            """
+            The checkpoint of local: a Hugging Face folder of the Llama or Qwen families, with
+            tokenizer.json and a chat template.
+            """),
+        SettingKey(
+            "summaries.weights-max", \.summaries.weightBytesMax, .size(1 << 20...1 << 40),
+            "Memory of that checkpoint's weights, 4 bytes each; a larger one is refused."),
         SettingKey(
             "summaries.tokens-max", \.summaries.tokensMax, .integer(16...2_048),
             "Longest summary, in tokens of the model."),

@@ -18,6 +18,16 @@ extension Assembly {
             maker = .writer(
                 HTTPSummariser(
                     endpoint: try endpoint(), parameters: writerParameters, prompts: try prompts()))
+        case .local:
+            guard let folder = from.folder else {
+                throw PromptFault(
+                    description:
+                        "summaries.summariser is local: set summaries.folder to a checkpoint")
+            }
+            maker = .writer(
+                try LocalSummariser(
+                    folder: folder, parameters: writerParameters, prompts: try prompts(),
+                    weightBytesMax: from.weightBytesMax))
         }
         let blocks = BlockRules(
             blockSize: from.blockSize, openEventsMax: max(from.openEventsMax, from.blockSize))
