@@ -73,18 +73,19 @@ let package = Package(
             "LanguageModel",
             ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
         module("Summaries", ["Interactions"]),
-        module("Teachers", ["Interactions", "Tensors"]),
+        module("Teachers", ["Interactions", "Tensors", "Transformer"]),
         module("TokenTrie"),
-        module("ItemModel", ["TokenTrie", "Tensors", "Transformer"]),
         module("Alignment", ["TokenTrie"]),
-        module("Recommender", ["Interactions", "Tensors", "ItemModel", "Teachers"]),
+        module("ItemModel", ["TokenTrie", "Alignment", "Tensors", "Transformer"]),
+        module(
+            "Recommender", ["Interactions", "Tensors", "ItemModel", "Teachers", "TokenTrie"]),
         module("Evaluation", ["Interactions", "Teachers", "Recommender"]),
 
         module(
             "ModelFolders",
             [
                 "Interactions", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
-                "ItemModel", "Teachers",
+                "LanguageModel", "ItemModel", "Teachers",
             ]),
 
         // The rim: ports, lanes and the parts that touch the world.
@@ -92,7 +93,11 @@ let package = Package(
         module("Lanes", ["CShims"]),
         module(
             "Pipeline",
-            ["Interactions", "Summaries", "Teachers", "Recommender", "Ports", "Lanes", deque]),
+            [
+                "Interactions", "Summaries", "Teachers", "TokenTrie", "Recommender", "Ports",
+                "Lanes",
+                deque,
+            ]),
         module("WireProtocol"),
         module(
             "KafkaIngest", ["Interactions", "RecordDecoding", "Ports", "Lanes", "CRdKafka"]),
@@ -113,8 +118,8 @@ let package = Package(
             name: "millrace",
             dependencies: [
                 "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
-                "TokenTrie", "Tensors", "ItemModel", "ModelFolders", "Teachers", "Recommender",
-                "Evaluation", "Summaries",
+                "TokenTrie", "Tensors", "Alignment", "ItemModel", "ModelFolders", "Teachers",
+                "Recommender", "Evaluation", "Summaries",
                 "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
                 "SocketServer", "SummaryWriters", "Telemetry", "OperationsServer", "Settings",
                 "CShims",
@@ -155,17 +160,20 @@ let package = Package(
                 "JSONDocuments", "TestKit",
             ]),
         tests("SummariesTests", ["Summaries", "Interactions", "TestKit"]),
-        tests("TeachersTests", ["Teachers", "Interactions", "TestKit"]),
+        tests(
+            "TeachersTests", ["Teachers", "Transformer", "Tensors", "Interactions", "TestKit"]),
         tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
         tests(
             "ItemModelTests",
-            ["ItemModel", "TokenTrie", "Transformer", "Tensors", "ReferenceModel", "TestKit"]),
+            [
+                "ItemModel", "Alignment", "TokenTrie", "Transformer", "Tensors", "ReferenceModel",
+                "TestKit",
+            ]),
         tests(
             "ModelFoldersTests",
             [
-                "ModelFolders", "ItemModel", "Transformer", "Interactions", "Tokenization",
-                "JSONDocuments",
-                "TestKit",
+                "ModelFolders", "ItemModel", "Transformer", "Checkpoints", "Interactions",
+                "Tokenization", "JSONDocuments", "TestKit",
             ]),
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),

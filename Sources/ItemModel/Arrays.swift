@@ -61,6 +61,18 @@ func backwardNorm(
         reciprocals: reciprocals.span, dx: &below, dGain: &dGain, rows: rows, width: width)
 }
 
+/// The same with the gain frozen.
+func backwardNorm(
+    _ dy: [Float], x: [Float], frozenGain gain: Range<Int>, _ parameters: [Float],
+    reciprocals: [Float], dx: inout [Float], rows: Int, width: Int
+) {
+    var below = dx.mutableSpan
+    var none = MutableSpan<Float>()
+    rmsNormBackward(
+        dy.span, x: x.span, gain: parameters.span.extracting(gain),
+        reciprocals: reciprocals.span, dx: &below, dGain: &none, rows: rows, width: width)
+}
+
 /// c = scale · a bᵀ, a rows × width and b columns × width.
 func products(
     _ a: [Float], _ b: [Float], scale: Float, into c: inout [Float], rows: Int, columns: Int,

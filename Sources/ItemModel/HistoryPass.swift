@@ -36,7 +36,8 @@ struct HistoryRows {
 /// One pass over several histories, with what the way back needs.
 struct HistoryPass {
     let layout: ItemModelLayout
-    let frequencies: [Float]
+    private let blocks: [BlockLayout]
+    private let frequencies: [Float]
     var pass: BlockPass?
     var traces: [BlockTrace]
     var beforeNorm: [Float] = []
@@ -47,13 +48,18 @@ struct HistoryPass {
         self.layout = layout
         frequencies = rotaryInverseFrequencies(
             base: layout.shape.rotaryBase, headWidth: layout.shape.block.headWidth)
-        traces = Array(repeating: BlockTrace(), count: layout.inter.count)
+        blocks =
+            switch layout.shape.attention {
+            case .split: layout.inter
+            case .plain: layout.intra + layout.inter
+            }
+        traces = Array(repeating: BlockTrace(), count: blocks.count)
     }
 
     /// States after each row (rows × width), given what enters at each.
     mutating func run(
         _ vectors: [Float], rows: HistoryRows, parameters: [Float], dropout: Float = 0,
-        seed: UInt64 = 0
+        seed: UInt64 = 0, adapter: DecoderAdapter? = nil
     ) -> [Float] {
         let width = layout.shape.width
         let start = rows.count
@@ -64,9 +70,12 @@ struct HistoryPass {
         pass.seed = seed
         self.pass = pass
         var x = vectors
-        for (block, index) in zip(layout.inter, traces.indices) {
+        for (block, index) in zip(blocks, traces.indices) {
+            let changes = adapter?.layout.blocks[layout.intra.count + index]
+            let adapterParameters = adapter?.parameters ?? []
             forward(
-                &x, block: block, parameters: parameters.span, pass: pass, trace: &traces[index])
+                &x, block: block, parameters: parameters.span, pass: pass, adapter: changes,
+                adapterParameters: adapterParameters.span, trace: &traces[index])
         }
         beforeNorm = x
         reciprocals = [Float](repeating: 0, count: start)
@@ -85,7 +94,7 @@ struct HistoryPass {
         backwardNorm(
             dStates, x: beforeNorm, gain: layout.finalNorm, parameters, reciprocals: reciprocals,
             dx: &dx, &gradients, rows: pass.rows, width: layout.shape.width)
-        for (block, index) in zip(layout.inter, traces.indices).reversed() {
+        for (block, index) in zip(blocks, traces.indices).reversed() {
             Transformer.backward(
                 &dx, block: block, parameters: parameters.span, pass: pass, trace: traces[index],
                 gradients: &gradients, scratch: &scratch)

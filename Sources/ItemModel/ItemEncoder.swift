@@ -53,6 +53,9 @@ struct ItemEncoder {
     mutating func encode(_ runs: TokenRuns, parameters: [Float]) -> [Float] {
         let width = layout.shape.width
         self.runs = runs
+        guard layout.shape.vectors != .identity else {
+            return [Float](repeating: 0, count: runs.count * width)
+        }
         var positions: [Int32] = []
         var visible: [VisibleKeys] = []
         for index in 0..<runs.count {
@@ -86,6 +89,7 @@ struct ItemEncoder {
     mutating func backward(
         _ dVectors: [Float], dStates: [Float]?, parameters: [Float], gradients: inout [Float]
     ) {
+        guard layout.shape.vectors != .identity else { return }
         guard let pass else { preconditionFailure("nothing was encoded") }
         let width = layout.shape.width
         var dPooled = [Float](repeating: 0, count: pooled.count)

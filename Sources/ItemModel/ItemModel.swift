@@ -45,6 +45,7 @@ public struct ItemScorer {
     /// an item's vector is the item's logit. `table` holds vectors by number; no history is empty.
     public mutating func states(of histories: [[Int32]], table: [Float]) -> [Float] {
         let width = parameters.layout.shape.width
+        precondition(parameters.layout.shape.attention == .split, "read by its tokens")
         let kept = histories.map { $0.suffix(parameters.layout.shape.historyMax) }
         let rows = Array(kept.joined())
         var inputs = [Float](repeating: 0, count: rows.count * width)
@@ -54,12 +55,34 @@ public struct ItemScorer {
             rows: HistoryRows(
                 lengths: kept.map(\.count), seesItself: parameters.layout.shape.seesItself),
             parameters: parameters.values)
+        return lastStates(states, lengths: kept.map(\.count))
+    }
+
+    /// `states` where attention is plain: of the histories' tokens, given those of each item of the catalogue.
+    public mutating func states(of histories: [[Int32]], tokens: [[Int32]]) -> [Float] {
+        let shape = parameters.layout.shape
+        let kept = histories.map { $0.suffix(shape.historyMax) }
+        var texts = TokenHistories()
+        var own: [Float] = []
+        for history in kept {
+            let first = Int32(own.count / shape.width)
+            own += [Float](repeating: 0, count: history.count * shape.width)
+            texts.append(
+                history.enumerated().map { (first + Int32($0.offset), tokens[Int($0.element)]) })
+        }
+        parameters.addIdentity(Array(kept.joined()), to: &own)
+        let states = texts.run(&history, own: own, parameters: parameters.values)
+        return lastStates(states, lengths: kept.map(\.count))
+    }
+
+    private func lastStates(_ states: [Float], lengths: [Int]) -> [Float] {
+        let width = parameters.layout.shape.width
         var last: [Float] = []
-        last.reserveCapacity(histories.count * width)
+        last.reserveCapacity(lengths.count * width)
         var end = 0
-        for sequence in kept {
-            precondition(!sequence.isEmpty, "an empty history has no state")
-            end += sequence.count
+        for length in lengths {
+            precondition(length > 0, "an empty history has no state")
+            end += length
             for column in 0..<width {
                 last.append(states[(end - 1) * width + column] * parameters.scale)
             }

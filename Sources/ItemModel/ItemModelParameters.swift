@@ -19,11 +19,11 @@ public struct IdentityTable: Sendable, Equatable {
 
     public var count: Int { counts.count }
 
-    /// Appends items with vectors of normal numbers of deviation .02, which the gate hides while the count is 0.
-    public mutating func grow(to count: Int, seed: UInt64) {
+    /// Appends items with vectors of normal numbers, which the gate hides while the count is 0.
+    public mutating func grow(to count: Int, deviation: Float = 0.02, seed: UInt64) {
         let random = CounterRandom(seed: seed, stream: 0x1D)
         for index in vectors.count..<max(vectors.count, count * width) {
-            vectors.append(0.02 * random.normal(index))
+            vectors.append(deviation * random.normal(index))
         }
         while counts.count < count { counts.append(0) }
     }

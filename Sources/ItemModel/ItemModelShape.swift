@@ -4,6 +4,24 @@
 
 public import Transformer
 
+/// What an item's vector is made of.
+public enum ItemVectors: String, Sendable, CaseIterable {
+    /// Its text, and a vector of its own that counts the more the more events the item has.
+    case gated
+    /// Its text alone.
+    case text
+    /// Its own vector alone, as in SASRec: for comparison, because a new item has none.
+    case identity
+}
+
+/// What a history is to the attention.
+public enum HistoryAttention: String, Sendable, CaseIterable {
+    /// Blocks within items, then blocks across their vectors (IAM).
+    case split
+    /// The tokens of all items, one after the other, in every block: for comparison.
+    case plain
+}
+
 public struct ItemModelShape: Sendable, Equatable {
     public var vocabulary: Int
     public var width = 64
@@ -19,17 +37,29 @@ public struct ItemModelShape: Sendable, Equatable {
     public var gateHalf: Float = 3
     public var rotaryBase = 10_000.0
     public var epsilon: Float = 1e-6
+    public var vectors = ItemVectors.gated
+    public var attention = HistoryAttention.split
     /// Whether an item sees itself in inter blocks; else it is known there only through the residual.
     public var seesItself = true
 
     public init(vocabulary: Int) { self.vocabulary = vocabulary }
 
-    var block: BlockShape {
+    public var block: BlockShape {
         BlockShape(width: width, heads: heads, feedForward: feedForward, epsilon: epsilon)
     }
 
-    /// n / (n + gateHalf): 0 for an item never seen, so that it is its text alone.
-    public func gate(count: Int) -> Float { Float(count) / (Float(count) + gateHalf) }
+    /// n / (n + gateHalf): 0 for an item never seen, so that it is its text alone. Without text there is no gate, and
+    /// without identity it is shut.
+    public func gate(count: Int) -> Float {
+        switch vectors {
+        case .gated: Float(count) / (Float(count) + gateHalf)
+        case .text: 0
+        case .identity: count > 0 ? 1 : 0
+        }
+    }
+
+    /// Whether the model is one to serve, not only to compare with.
+    public var isServable: Bool { vectors != .identity && attention == .split }
 }
 
 /// Where the parameters of a shape lie. Identity vectors are a table of their own, because items come and go.

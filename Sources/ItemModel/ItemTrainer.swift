@@ -59,7 +59,11 @@ public final class ItemTrainer {
         steps = AdamWSteps(training.optimiser)
         m = [Float](repeating: 0, count: parameters.values.count)
         v = m
-        self.parameters.identity.grow(to: items.count, seed: training.seed)
+        let shape = layout.shape
+        self.parameters.identity.grow(
+            to: items.count,
+            deviation: shape.vectors == .identity ? 1 / Float(shape.width).squareRoot() : 0.02,
+            seed: training.seed)
         for sequence in sequences {
             for item in sequence { self.parameters.identity.counts[Int(item)] += 1 }
         }
@@ -214,17 +218,24 @@ public final class ItemTrainer {
         let values = parameters.values
         let parts = split(batch.items.count)
         var encoding = await encode(batch.items, parts, values)
+        if parameters.layout.shape.attention == .plain {
+            encoding.own = [Float](repeating: 0, count: encoding.vectors.count)
+            addIdentity(batch.items, gates, to: &encoding.own)
+        }
         addIdentity(batch.items, gates, to: &encoding.vectors)
         let lessons = await learn(batch, encoding, values, number)
         var sum = lessons[0]
         for lesson in lessons.dropFirst() {
             accumulate(lesson.dVectors, into: &sum.dVectors)
             accumulate(lesson.dStates, into: &sum.dStates)
+            accumulate(lesson.dOwn, into: &sum.dOwn)
             sum.itemLoss += lesson.itemLoss
             sum.answerLoss += lesson.answerLoss
         }
         var gradients = await finish(sum, batch, parts, values)
-        update(batch.items, gates, &gradients, sum.dVectors)
+        var dIdentity = sum.dVectors
+        if !sum.dOwn.isEmpty { accumulate(sum.dOwn, into: &dIdentity) }
+        update(batch.items, gates, &gradients, &dIdentity)
         let scale = training.answerWeight > 0 ? Double(training.answerWeight) : 1
         return StepLoss(
             item: sum.itemLoss * Double(batch.targetCount),
@@ -258,6 +269,12 @@ public final class ItemTrainer {
                 }
             }
             batch.examples[shard].lengths.append(kept.count - 1)
+            if parameters.layout.shape.attention == .plain {
+                batch.examples[shard].texts.append(
+                    kept.dropLast().map {
+                        (item: batch.place($0, tokens: items), tokens: items[Int($0)])
+                    })
+            }
         }
         for shard in batch.examples.indices {
             batch.examples[shard].answers.sort { ($0.node, $0.row) < ($1.node, $1.row) }
@@ -276,8 +293,9 @@ public final class ItemTrainer {
     private func gates(of items: [Int32], _ number: Int) -> [Float] {
         let random = CounterRandom(seed: training.seed, stream: UInt64(number) << 8 | 2)
         let shape = parameters.layout.shape
+        let dropout = shape.vectors == .gated ? training.identityDropout : 0
         return items.map { item in
-            random.uniform(Int(item)) < training.identityDropout
+            random.uniform(Int(item)) < dropout
                 ? 0 : shape.gate(count: Int(parameters.identity.counts[Int(item)]))
         }
     }
@@ -370,10 +388,10 @@ public final class ItemTrainer {
 
     /// One step of AdamW for the parameters and for the identity vectors that took part.
     private func update(
-        _ items: [Int32], _ gates: [Float], _ gradients: inout [Float], _ dTable: [Float]
+        _ items: [Int32], _ gates: [Float], _ gradients: inout [Float],
+        _ dIdentity: inout [Float]
     ) {
         let width = parameters.layout.shape.width
-        var dIdentity = dTable
         for row in items.indices {
             for column in 0..<width { dIdentity[row * width + column] *= gates[row] }
         }

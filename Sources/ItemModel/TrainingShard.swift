@@ -23,12 +23,16 @@ actor TrainingShard {
         var lengths: [Int] = []
         /// By node.
         var answers: [Answer] = []
+        /// The inputs' tokens, where attention is plain.
+        var texts = TokenHistories()
     }
 
     /// What texts become: vectors of items, and states of all their tokens.
     struct Encoding: Sendable {
         var vectors: [Float]
         var states: [Float]
+        /// The gated identity vectors alone, where attention is plain.
+        var own: [Float] = []
     }
 
     /// What a step is taught with.
@@ -47,6 +51,8 @@ actor TrainingShard {
         /// Of the tables of item vectors and of token states.
         var dVectors: [Float] = []
         var dStates: [Float] = []
+        /// Of the gated identity vectors, besides what reaches them through the vectors.
+        var dOwn: [Float] = []
     }
 
     private let layout: ItemModelLayout
@@ -79,6 +85,10 @@ actor TrainingShard {
         lesson.dStates = [Float](repeating: 0, count: encoding.states.count)
         let items = examples.inputs.count
         guard items > 0 else { return lesson }
+        if layout.shape.attention == .plain {
+            learnPlain(examples, encoding, parameters, settings, &lesson)
+            return lesson
+        }
         var rows = HistoryRows(
             lengths: examples.lengths, seesItself: layout.shape.seesItself)
         for answer in examples.answers { rows.addAnswer(after: Int(answer.row)) }
@@ -107,6 +117,23 @@ actor TrainingShard {
         scatterAdd(
             Array(dInputs[(items * width)...]), answerRows, into: &lesson.dStates, width: width)
         return lesson
+    }
+
+    /// The item head's loss alone, of histories that are read token by token.
+    private func learnPlain(
+        _ examples: Examples, _ encoding: Encoding, _ parameters: [Float], _ settings: Settings,
+        _ lesson: inout Lesson
+    ) {
+        let states = examples.texts.run(
+            &history, own: encoding.own, parameters: parameters, dropout: settings.dropout,
+            seed: settings.seed)
+        var dStates = [Float](repeating: 0, count: states.count)
+        lesson.itemLoss = itemHead(
+            states, encoding.vectors, examples.targets, parameters, weight: settings.itemWeight,
+            dStates: &dStates, dTable: &lesson.dVectors)
+        lesson.dOwn = [Float](repeating: 0, count: encoding.own.count)
+        examples.texts.backward(
+            &history, dStates, parameters: parameters, gradients: &gradients, dOwn: &lesson.dOwn)
     }
 
     private func itemHead(

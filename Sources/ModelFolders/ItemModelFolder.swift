@@ -51,6 +51,10 @@ public struct ItemModelFolder: Sendable {
         tokenizer.encodeFramed(text, contentMax: parameters.layout.shape.contentTokensMax)
     }
 
+    /// The tokens that frame every text.
+    public var beginToken: Int32 { tokens(of: "").first ?? 0 }
+    public var endToken: Int32 { tokens(of: "").last ?? 0 }
+
     // MARK: - Files
 
     public init(path: String) throws(DocumentError) {
@@ -180,11 +184,16 @@ extension IdentityTable {
         var numbersSpan = numbers.mutableSpan
         try folder.read(Self.countsName, into: &numbersSpan)
         for number in numbers {
-            guard number >= 0, number <= 0x1p24, number == number.rounded() else {
-                throw DocumentError(
-                    folder.path, at: Self.countsName, "\(number) is not a count of events")
-            }
-            counts.append(Int32(number))
+            counts.append(try Self.count(number, folder.path, Self.countsName))
         }
+    }
+
+    static func count(
+        _ number: Float, _ document: String, _ name: String
+    ) throws(DocumentError) -> Int32 {
+        guard number >= 0, number <= 0x1p24, number == number.rounded() else {
+            throw DocumentError(document, at: name, "\(number) is not a count of events")
+        }
+        return Int32(number)
     }
 }

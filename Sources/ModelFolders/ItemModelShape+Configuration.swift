@@ -22,7 +22,7 @@ extension ItemModelShape {
             "inter_blocks": .integer(Int64(interBlocks)),
             "content_tokens_max": .integer(Int64(contentTokensMax)),
             "history_max": .integer(Int64(historyMax)), "gate_half": .real(Double(gateHalf)),
-            "sees_itself": .bool(seesItself),
+            "sees_itself": .bool(seesItself), "vectors": .string(vectors.rawValue),
         ]
         configuration.millrace = .members(own)
         return configuration
@@ -63,5 +63,12 @@ extension ItemModelShape {
         historyMax = try own.member("history_max").integer(in: 1...4_096)
         gateHalf = Float(try own.member("gate_half").real(in: 1e-6...1e6))
         seesItself = try own.member("sees_itself").flag()
+        if let node = try own.optional("vectors") {
+            guard let known = ItemVectors(rawValue: try node.text()), known != ItemVectors.identity
+            else {
+                throw node.refused("a model to serve has vectors \"gated\" or \"text\"")
+            }
+            vectors = known
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 public import Interactions
 public import Ports
+public import Recommender
 public import Teachers
 
 public enum DeltaPurpose: Sendable, Hashable {
@@ -42,6 +43,8 @@ public enum Action: Sendable {
     case solve(SolveOrder)
     /// Solves of this ticket and of earlier ones are given up.
     case cancelSolves(upTo: Ticket)
+    /// The answer is `trieMerged`.
+    case mergeTrie(TrieMerge)
 
     // To the writer of summaries.
     case summarise(SummaryJob)

@@ -18,6 +18,7 @@ extension Coordinator {
         retryLoads()
         reclaimFenced()
         if engine.encodeItems(atMost: Self.itemsEncodedATick) { versions.raiseAll() }
+        tendTrie()
         pollPeers()
         startCheckpointIfDue()
         startSweepIfDue()

@@ -3,6 +3,7 @@
 public import Interactions
 import Ports
 public import Recommender
+public import TokenTrie
 
 extension Coordinator {
     /// Keys and titles of the catalogue as it is, for encoding them elsewhere.
@@ -11,15 +12,24 @@ extension Coordinator {
     }
 
     /// From the next list on, the model serves; the one before is gone with all that was made with it.
-    public func install(_ model: ServedModel, items: [ItemKey], vectors: [Float]) {
+    public func install(
+        _ model: ServedModel, items: [ItemKey], vectors: [Float], trie: CatalogueTrie?
+    ) {
         engine.install(
-            model, items: items, vectors: vectors,
+            model, items: items, vectors: vectors, trie: trie,
             usersCachedMax: configuration.modelUsersCachedMax)
         versions.raiseAll()
         note(
             .notice, "a model serves",
             [("version", model.version), ("items", "\(items.count)")])
     }
+
+    /// Has a trie with many changes merged beside serving.
+    func tendTrie() {
+        if let merge = engine.beginTrieMerge() { act(.mergeTrie(merge)) }
+    }
+
+    public func trieMerged(_ merge: TrieMerge) { engine.finish(merge) }
 
     public func removeModel() {
         guard engine.modelVersion != nil else { return }

@@ -80,7 +80,7 @@ extension Coordinator {
     ) {
         guard partitionCount > 0, hasCatalogue else { return reply(.failure(Self.notReady)) }
         if let name = request.teacher { return recommend(request, by: name, reply: reply) }
-        if request.mode == .lm, engine.modelVersion == nil {
+        if [.lm, .lmText].contains(request.mode), engine.modelVersion == nil {
             return reply(.failure(configuration.hasModel ? Self.modelNotReady : Self.noModel))
         }
         let version = version(of: request.user)
@@ -104,7 +104,9 @@ extension Coordinator {
         _ request: RecommendRequest, state: UserState?
     ) -> Recommendation {
         let known = state ?? UserState()
-        if request.mode == .lm, let list = makeModelList(request, state: known) { return list }
+        if [.lm, .lmText].contains(request.mode), let list = makeModelList(request, state: known) {
+            return list
+        }
         let rung: Rung = state == nil || request.mode == .popular ? .popular : .cf
         let items = engine.recommend(
             known, session: request.session.map(\.key),
@@ -119,18 +121,26 @@ extension Coordinator {
     private func makeModelList(
         _ request: RecommendRequest, state: UserState
     ) -> Recommendation? {
-        let items = engine.recommendByModel(
-            request.user.key, state, session: request.session.map(\.key),
-            candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
-            exclude: request.exclude.map(\.key), count: request.count, now: wall)
+        let session = request.session.map(\.key)
+        let candidates = request.candidates.isEmpty ? nil : request.candidates.map(\.key)
+        let exclude = request.exclude.map(\.key)
+        let rung: Rung = request.mode == .lmText ? .lmText : .lm
+        let items =
+            request.mode == .lmText
+            ? engine.recommendByText(
+                request.user.key, state, session: session, candidates: candidates,
+                exclude: exclude, count: request.count, now: wall)
+            : engine.recommendByModel(
+                request.user.key, state, session: session, candidates: candidates,
+                exclude: exclude, count: request.count, now: wall)
         guard let items else { return nil }
         let listed = items.compactMap { item in
             engine.catalogue[item.item].map {
-                RecommendedItem(id: $0.id, score: item.score, source: Rung.lm.rawValue)
+                RecommendedItem(id: $0.id, score: item.score, source: rung.rawValue)
             }
         }
         return Recommendation(
-            items: listed, rung: Rung.lm.rawValue, model: engine.modelVersion,
+            items: listed, rung: rung.rawValue, model: engine.modelVersion,
             asOf: asOf(request.user, state: state), version: 0)
     }
 

@@ -92,6 +92,11 @@ extension Pipeline {
             models.lane.run { [self] in save(teacher, incarnation, ticket) }
         case .solve(let order): collect(for: order)
         case .cancelSolves(let ticket): models.cancel(upTo: ticket)
+        case .mergeTrie(let merge):
+            models.lane.run { [self] in
+                let merged = merge.merged()
+                perform { $0.trieMerged(merged) }
+            }
         default: preconditionFailure("not for the lane of models")
         }
     }

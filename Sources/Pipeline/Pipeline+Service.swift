@@ -3,6 +3,7 @@
 public import Interactions
 public import Ports
 public import Recommender
+public import TokenTrie
 
 extension Pipeline: RecommendationService {
     public func recommend(
@@ -91,7 +92,9 @@ extension Pipeline {
     public func removeModel() { perform { $0.removeModel() } }
 
     /// Serves by this model from the next list on.
-    public func install(_ model: ServedModel, items: [ItemKey], vectors: [Float]) {
-        perform { $0.install(model, items: items, vectors: vectors) }
+    public func install(
+        _ model: ServedModel, items: [ItemKey], vectors: [Float], trie: CatalogueTrie?
+    ) {
+        perform { $0.install(model, items: items, vectors: vectors, trie: trie) }
     }
 }

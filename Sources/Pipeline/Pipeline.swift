@@ -131,7 +131,7 @@ public final class Pipeline: Sendable {
                 read(action)
             case .commit, .commitItems, .saveCheckpoint: write(action)
             case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve,
-                .cancelSolves:
+                .cancelSolves, .mergeTrie:
                 executeOnModels(action)
             case .summarise(let job): summarise(job)
             case .begin(let positions): source.begin(positions)

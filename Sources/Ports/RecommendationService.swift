@@ -6,7 +6,9 @@ public import Interactions
 
 /// Which rung of the ladder may answer (promise G5).
 public enum ServingMode: String, Sendable, CaseIterable {
-    case auto, lm, cf, popular
+    case auto, lm
+    case lmText = "lm-text"
+    case cf, popular
 }
 
 /// `REC.GET`: the best items for a user now.

@@ -2,14 +2,16 @@
 
 public import Interactions
 import Teachers
+public import TokenTrie
 
 extension Engine {
-    /// Puts a model in the place of the one before, with vectors of the items of the catalogue as it was when they were
-    /// made; what changed since is encoded by and by.
+    /// Puts a model in the place of the one before, with vectors, and texts by their place, of the items of the
+    /// catalogue as it was when they were made; what changed since is encoded by and by.
     public func install(
-        _ model: ServedModel, items: [ItemKey], vectors: [Float], usersCachedMax: Int
+        _ model: ServedModel, items: [ItemKey], vectors: [Float], trie: CatalogueTrie? = nil,
+        usersCachedMax: Int
     ) {
-        var rung = ModelRung(model, usersCachedMax: usersCachedMax)
+        var rung = ModelRung(model, trie: trie, usersCachedMax: usersCachedMax)
         rung.install(items, vectors: vectors)
         rung.refreshMarks(catalogue.all)
         self.rung = rung
@@ -50,7 +52,7 @@ extension Engine {
     }
 
     /// Items of positive events, oldest first, the session's after the history's.
-    private func positive(_ state: UserState, session: [ItemKey]) -> [ItemKey] {
+    func positive(_ state: UserState, session: [ItemKey]) -> [ItemKey] {
         let types = configuration.history.types
         return state.history.compactMap { entry in
             types[entry.type].weight > 0 && !session.contains(entry.item) ? entry.item : nil

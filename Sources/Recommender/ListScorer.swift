@@ -10,6 +10,8 @@ public import Teachers
 public enum Rung: String, Sendable {
     /// The item-aware model.
     case lm
+    /// Its short-list in the order of its token head.
+    case lmText = "lm-text"
     case cf
     case popular
 }

@@ -6,6 +6,7 @@
 public import Interactions
 public import ItemModel
 import Tensors
+import TokenTrie
 
 /// A model as serving needs it; made off the lane that serves.
 public struct ServedModel: Sendable {
@@ -13,15 +14,20 @@ public struct ServedModel: Sendable {
     let parameters: ItemModelParameters
     /// Rows of the identity table.
     let identityRows: [ItemKey: Int32]
-    /// Tokens of an item's text.
+    /// The tokens that frame a text.
+    let beginToken: Int32
+    let endToken: Int32
+    /// Tokens of an item's text, framed.
     let tokens: @Sendable (String) -> [Int32]
 
     public init(
-        version: String, parameters: ItemModelParameters, items: [ItemKey],
-        tokens: @escaping @Sendable (String) -> [Int32]
+        version: String, parameters: ItemModelParameters, items: [ItemKey], beginToken: Int32,
+        endToken: Int32, tokens: @escaping @Sendable (String) -> [Int32]
     ) {
         self.version = version
         self.parameters = parameters
+        self.beginToken = beginToken
+        self.endToken = endToken
         self.tokens = tokens
         var rows: [ItemKey: Int32] = [:]
         for (row, key) in items.enumerated() { rows[key] = Int32(row) }
@@ -54,6 +60,8 @@ struct ModelRung {
     let model: ServedModel
     private var encoder: ItemScorer
     private var states: HistoryStateCache
+    /// Without a trie, short-lists are not ordered by their texts.
+    private var texts: TextRung?
     private var slots: [ItemKey: Int32] = [:]
     private var keys: [ItemKey] = []
     /// keys.count × width.
@@ -64,7 +72,8 @@ struct ModelRung {
     private var pending: [ItemKey: String] = [:]
     private(set) var encodedCount = 0
 
-    init(_ model: ServedModel, usersCachedMax: Int) {
+    init(_ model: ServedModel, trie: CatalogueTrie?, usersCachedMax: Int) {
+        texts = trie.map { TextRung(model, trie: $0) }
         self.model = model
         encoder = ItemScorer(model.parameters)
         states = HistoryStateCache(model.parameters, capacity: usersCachedMax)
@@ -80,6 +89,8 @@ struct ModelRung {
             ("model_items_encoded", encodedCount), ("model_users_cached", states.count),
             ("model_user_rows", states.rowCount), ("model_user_hits", states.hitCount),
             ("model_user_rebuilds", states.rebuildCount),
+            ("model_texts", texts?.itemCount ?? 0),
+            ("model_texts_pending", texts?.pendingCount ?? 0),
             ("model_users_evicted", states.evictedCount),
         ]
     }
@@ -97,12 +108,22 @@ struct ModelRung {
     mutating func set(_ entry: CatalogueEntry, isNewText: Bool) {
         let key = entry.id.key
         if isNewText || slots[key] == nil { pending[key] = entry.title }
-        if let slot = slots[key] { mark(slot, entry) }
+        if let slot = slots[key] {
+            if !entry.available {
+                texts?.withdraw(slot)
+            } else if listedUntil[Int(slot)] == .min {
+                texts?.enter(slot, tokens: model.tokens(entry.title))
+            }
+            mark(slot, entry)
+        }
     }
 
     mutating func withdraw(_ key: ItemKey) {
         pending[key] = nil
-        if let slot = slots[key] { listedUntil[Int(slot)] = .min }
+        if let slot = slots[key] {
+            listedUntil[Int(slot)] = .min
+            texts?.withdraw(slot)
+        }
     }
 
     private mutating func mark(_ slot: Int32, _ entry: CatalogueEntry) {
@@ -113,10 +134,10 @@ struct ModelRung {
     mutating func encode(atMost count: Int, entry: (ItemKey) -> CatalogueEntry?) {
         guard !pending.isEmpty else { return }
         let some = pending.keys.sorted().prefix(count)
-        let texts = some.map { pending.removeValue(forKey: $0) ?? "" }
+        let tokens = some.map { model.tokens(pending.removeValue(forKey: $0) ?? "") }
         let vectors = encoder.vectors(
-            of: zip(some, texts).map { key, text in
-                (number: model.identityRows[key] ?? Int32.max, tokens: model.tokens(text))
+            of: zip(some, tokens).map { key, tokens in
+                (number: model.identityRows[key] ?? Int32.max, tokens: tokens)
             })
         encodedCount += some.count
         var hasChanged = false
@@ -124,10 +145,12 @@ struct ModelRung {
             hasChanged = hasChanged || slots[key] != nil
             put(key, vectors[row * model.width..<(row + 1) * model.width])
             if let slot = slots[key] {
-                if let entry = entry(key) {
+                if let entry = entry(key), entry.available {
                     mark(slot, entry)
+                    self.texts?.enter(slot, tokens: tokens[row])
                 } else {
                     listedUntil[Int(slot)] = .min
+                    self.texts?.withdraw(slot)
                 }
             }
         }
@@ -144,7 +167,13 @@ struct ModelRung {
                 set(entry, isNewText: true)
             }
         }
+        for slot in listedUntil.indices where listedUntil[slot] == .min {
+            texts?.withdraw(Int32(slot))
+        }
     }
+
+    mutating func beginTrieMerge() -> CatalogueTrie? { texts?.beginMerge() }
+    mutating func finishTrieMerge(_ merged: CatalogueTrie) { texts?.finishMerge(merged) }
 
     private mutating func put(_ key: ItemKey, _ vector: ArraySlice<Float>) {
         if let slot = slots[key] {
@@ -160,17 +189,42 @@ struct ModelRung {
 
     // MARK: - Users
 
-    /// Scores of all items by slot; nil when none of the history has a vector. Oldest first.
-    private mutating func scores(_ user: UInt64, _ history: [ItemKey]) -> [Float]? {
+    /// Nil when none of the history has a vector. Oldest first.
+    private mutating func state(_ user: UInt64, _ history: [ItemKey]) -> HistoryState? {
         let width = model.width
         let known = history.compactMap { slots[$0] }
         let table = table
-        guard
-            let state = states.state(
-                of: user, history: known,
-                vector: { Array(table[Int($0) * width..<(Int($0) + 1) * width]) })
+        return states.state(
+            of: user, history: known,
+            vector: { Array(table[Int($0) * width..<(Int($0) + 1) * width]) })
+    }
+
+    /// Scores of all items by slot.
+    private mutating func scores(_ user: UInt64, _ history: [ItemKey]) -> [Float]? {
+        state(user, history).map { encoder.logits(states: $0.query, table: table) }
+    }
+
+    /// Candidates that the token head puts in order, when none are given: the best of the item head.
+    private static let shortListCount = 50
+
+    /// A short-list in the order of the token head's likelihoods.
+    mutating func textList(
+        _ user: UInt64, history: [ItemKey], hidden: [ItemKey], candidates: [ItemKey]?, count: Int,
+        now: Milliseconds
+    ) -> [ListedItem]? {
+        guard texts != nil,
+            let short = list(
+                user, history: history, hidden: hidden, candidates: candidates,
+                count: max(count, candidates?.count ?? Self.shortListCount), now: now),
+            let state = state(user, history)
         else { return nil }
-        return encoder.logits(states: state.query, table: table)
+        let known = short.compactMap { slots[$0.item] }
+        let likelihoods = texts?.logLikelihoods(of: known, after: state) ?? []
+        var best = TopList(limit: count)
+        for (slot, likelihood) in zip(known, likelihoods) where likelihood > -.infinity {
+            best.offer(Candidate(number: slot, key: keys[Int(slot)], score: likelihood))
+        }
+        return best.sorted().map { ListedItem(item: $0.key, score: $0.score, ruleScore: 0) }
     }
 
     /// The best items for a user; nil when the model has nothing to go by.

@@ -176,6 +176,8 @@ public struct EngineSettings: Sendable, Hashable {
 public struct ModelSettings: Sendable, Hashable {
     /// Without one, no model serves.
     public var folder: String?
+    /// Without one, the model serves as it was trained.
+    public var adapters: String?
     public var cacheFolder: String?
     public var usersCachedMax = 10_000
     public var memoryBytesMax = 1 << 30

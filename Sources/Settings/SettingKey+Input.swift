@@ -175,6 +175,12 @@ extension SettingKey {
             content has changed; the model before serves until the new one is ready.
             """),
         SettingKey(
+            "model.adapters", \.model.adapters, .orNull(.name(bytesMax: 4_096)), effect: .reload,
+            """
+            The folder that millrace refresh keeps adapters in. The model serves with the one that
+            is current for it there; a reload looks again.
+            """),
+        SettingKey(
             "model.cache-folder", \.model.cacheFolder, .orNull(.name(bytesMax: 4_096)),
             effect: .reload,
             "Where vectors of item texts are kept between starts, a file a model; null keeps none."),

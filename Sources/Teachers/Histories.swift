@@ -11,6 +11,8 @@ public struct Histories: Sendable {
     public private(set) var entries: [KeyIndex.Number] = []
     /// Weight of the event type of each entry.
     public private(set) var weights: [Float] = []
+    /// How many distinct items back each item stood when it was last repeated; 0 is never.
+    public private(set) var repeatGaps: [UInt8] = []
 
     public init() {}
 
@@ -21,6 +23,7 @@ public struct Histories: Sendable {
         for entry in state.history where rules.isPositive(entry) {
             entries.append(items.insert(entry.item))
             weights.append(Float(rules.weight(entry)))
+            repeatGaps.append(entry.repeatGap)
         }
         if entries.count > starts[count] { starts.append(entries.count) }
     }

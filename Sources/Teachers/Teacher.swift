@@ -169,6 +169,7 @@ public enum TeacherRegistry {
         ItemNeighbours.self,
         EASE.self,
         ImplicitALS.self,
+        SASRec.self,
         ExternalTeacher.self,
     ]
 

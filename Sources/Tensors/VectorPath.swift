@@ -20,10 +20,10 @@ public enum VectorPath: Sendable, CaseIterable {
 }
 
 /// Functions of libm, as the core may not import it.
-enum Libm {
-    static func exp(_ x: Double) -> Double { ck_exp(x) }
-    static func log(_ x: Double) -> Double { ck_log(x) }
-    static func pow(_ x: Double, _ y: Double) -> Double { ck_pow(x, y) }
-    static func sin(_ x: Double) -> Double { ck_sin(x) }
-    static func cos(_ x: Double) -> Double { ck_cos(x) }
+public enum Libm {
+    public static func exp(_ x: Double) -> Double { ck_exp(x) }
+    public static func log(_ x: Double) -> Double { ck_log(x) }
+    public static func pow(_ x: Double, _ y: Double) -> Double { ck_pow(x, y) }
+    public static func sin(_ x: Double) -> Double { ck_sin(x) }
+    public static func cos(_ x: Double) -> Double { ck_cos(x) }
 }

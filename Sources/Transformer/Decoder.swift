@@ -57,7 +57,7 @@ public struct DecoderLayout: Sendable, Equatable {
 }
 
 /// An adapter with its parameters.
-public struct DecoderAdapter: Sendable {
+public struct DecoderAdapter: Sendable, Equatable {
     public let layout: LowRankLayout
     public var parameters: [Float]
 
@@ -67,6 +67,24 @@ public struct DecoderAdapter: Sendable {
         self.parameters =
             parameters ?? Array(repeating: 0, count: layout.layout.count)
         precondition(self.parameters.count == layout.layout.count, "parameters of an adapter")
+    }
+
+    /// Adds scale · B A to the matrices of `blocks`, which lie in `weights`.
+    public func merge(into weights: inout [Float], of blocks: [BlockLayout]) {
+        precondition(blocks.count == layout.blocks.count, "an adapter of as many layers")
+        for (block, changes) in zip(blocks, layout.blocks) {
+            guard let changes else { continue }
+            for projection in Projection.allCases {
+                guard let pair = changes[projection] else { continue }
+                var all = weights.mutableSpan
+                var matrix = all._mutatingExtracting(block.weights(of: projection))
+                multiply(
+                    parameters.span.extracting(pair.b), .plain,
+                    parameters.span.extracting(pair.a), .plain, into: &matrix,
+                    m: block.shape.outputs(of: projection), n: block.shape.inputs(of: projection),
+                    k: changes.rank, scale: changes.scale, keep: 1)
+            }
+        }
     }
 }
 
@@ -97,19 +115,7 @@ public struct Decoder: Sendable {
     public func merged() -> Decoder {
         guard let adapter else { return self }
         var weights = parameters
-        for (block, changes) in zip(layout.blocks, adapter.layout.blocks) {
-            guard let changes else { continue }
-            for projection in Projection.allCases {
-                guard let pair = changes[projection] else { continue }
-                var all = weights.mutableSpan
-                var matrix = all._mutatingExtracting(block.weights(of: projection))
-                multiply(
-                    adapter.parameters.span.extracting(pair.b), .plain,
-                    adapter.parameters.span.extracting(pair.a), .plain, into: &matrix,
-                    m: shape.block.outputs(of: projection), n: shape.block.inputs(of: projection),
-                    k: changes.rank, scale: changes.scale, keep: 1)
-            }
-        }
+        adapter.merge(into: &weights, of: layout.blocks)
         return Decoder(shape, parameters: weights)
     }
 

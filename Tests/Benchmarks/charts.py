@@ -72,3 +72,30 @@ def line(title, x_label, y_label, points, mark=None):
     body.append(f'<text class="n" x="{(left + width - right) / 2}" y="{height - 8}" '
                 f'text-anchor="middle">{escape(x_label)}</text>')
     return frame(width, height, title, "".join(body))
+
+
+def dots(title, rows):
+    """rows: (name, values): a dot for each value and a tick at their mean. The scale begins where the least needs it."""
+    width, left, right = 760, 200, 90
+    values = [value for _, group in rows for value in group]
+    margin = 0.08 * (max(values) - min(values)) or 0.01
+    low, high = max(0, min(values) - margin), max(values) + margin
+    bottom = 52 + 34 * len(rows)
+
+    def at(value):
+        return left + (width - left - right) * (value - low) / (high - low)
+
+    body = []
+    for step in range(5):
+        value = low + (high - low) * step / 4
+        body.append(
+            f'<line class="g" x1="{at(value):.1f}" x2="{at(value):.1f}" y1="44" y2="{bottom}"/>'
+            f'<text class="n" x="{at(value):.1f}" y="{bottom + 18}" text-anchor="middle">{value:.3f}</text>')
+    for place, (name, group) in enumerate(rows):
+        y = 64 + 34 * place
+        mean = sum(group) / len(group)
+        body.append(f'<text x="{left - 12}" y="{y + 5}" text-anchor="end">{escape(name)}</text>'
+                    f'<rect class="{"a" if place == 0 else "b"}" x="{at(mean) - 1.5:.1f}" y="{y - 11}" width="3" height="22"/>')
+        body += [f'<circle class="{"a" if place == 0 else "b"}" cx="{at(value):.1f}" cy="{y}" r="5"/>' for value in group]
+        body.append(f'<text class="n" x="{width - right + 12}" y="{y + 5}">{mean:.4f}</text>')
+    return frame(width, bottom + 34, title, "".join(body))

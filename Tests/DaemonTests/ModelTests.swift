@@ -42,7 +42,7 @@ extension DaemonTests {
         }
 
         /// What the model itself says, by the slow way.
-        private static func best(
+        static func best(
             _ folder: ItemModelFolder, history: [String], count: Int
         ) -> [String] {
             let items = (0..<50).map { ItemID("item-\($0)")! }
@@ -58,6 +58,31 @@ extension DaemonTests {
                 states: scorer.states(of: [numbers], table: table), table: table)
             return logits.indices.filter { !history.contains(items[$0].text) }
                 .sorted { logits[$0] > logits[$1] }.prefix(count).map { items[$0].text }
+        }
+
+        /// The items in the order of the token head's likelihoods, the seen ones left out.
+        private static func mostLikely(
+            _ folder: ItemModelFolder, history: [String]
+        ) throws -> [String] {
+            let tokens = (0..<50).map { folder.tokens(of: "Title \($0)") }
+            let table = try AnswerTable(
+                items: tokens, listed: [UInt8](repeating: 1, count: 50),
+                vocabulary: folder.parameters.layout.shape.vocabulary, endToken: folder.endToken)
+            var head = TokenHead(
+                folder.parameters, trie: table.trie, beginToken: folder.beginToken)
+            var scorer = ItemScorer(folder.parameters)
+            let vectors = scorer.vectors(
+                of: (0..<50).map { (number: $0 < 40 ? Int32($0) : .max, tokens: tokens[$0]) })
+            let width = folder.parameters.layout.shape.width
+            var states = HistoryStateCache(folder.parameters, capacity: 1)
+            let numbers = history.map { Int32($0.dropFirst("item-".count))! }
+            let known = states.state(of: 1, history: numbers) { number in
+                Array(vectors[Int(number) * width..<(Int(number) + 1) * width])
+            }
+            let state = try #require(known)
+            let scores = try head.logLikelihoods(of: Array(0..<50), after: state)
+            let unseen = scores.indices.filter { !numbers.contains(Int32($0)) }
+            return unseen.sorted { scores[$0] > scores[$1] }.map { "item-\($0)" }
         }
 
         @Test("lists are the model's own, a new text joins at once, a reload mixes no two models")
@@ -91,6 +116,10 @@ extension DaemonTests {
             let expected = Self.best(first, history: history, count: 10)
             #expect(try Self.list(connection, "ann").items == expected)
             #expect(try Self.list(connection, "ann").model == first.version)
+            let written = try Self.mostLikely(first, history: history)
+            let byText = try Self.list(connection, "ann", count: 10, mode: "lm-text")
+            #expect(byText.items == Array(written.prefix(10)))
+            #expect(byText.rung == "lm-text" && byText.model == first.version)
             // Nobody known: the next rung answers, and says so.
             let stranger = try Self.list(connection, "stranger", count: 3)
             #expect(stranger.rung == "cf" && stranger.model == nil && stranger.items.count == 3)
@@ -100,11 +129,18 @@ extension DaemonTests {
                 try Self.list(connection, "ann", count: 51).items.contains("item-50")
             }
             #expect(joined, "a text that was never trained is listed within moments")
+            // One text, one likelihood; withdrawn, it is none of the choices any more.
+            let twins = try Self.list(connection, "ann", count: 51, mode: "lm-text").items
+            let twin = twins.firstIndex(of: "item-50") ?? -9
+            #expect(abs((twins.firstIndex(of: "item-8") ?? -1) - twin) == 1)
             _ = try connection.ask("ITEM.DEL", "item-50")
             let left = await holds {
                 try !Self.list(connection, "ann", count: 51).items.contains("item-50")
             }
             #expect(left)
+            #expect(
+                try Self.list(connection, "ann", count: 51, mode: "lm-text").items == written)
+            #expect(try daemon.info("model_texts") == "50")
 
             try await reload(daemon, connection, path, first, history)
             #expect(!daemon.errors.contains("item cache is damaged"))
@@ -136,11 +172,11 @@ extension DaemonTests {
             #expect(swapped, "\(daemon.lastWords)")
         }
 
-        private static func list(
-            _ connection: SocketConnection, _ user: String, count: Int = 10
+        static func list(
+            _ connection: SocketConnection, _ user: String, count: Int = 10, mode: String = "lm"
         ) throws -> (items: [String], rung: String?, model: String?) {
             let reply = try connection.ask(
-                "REC.GET", user, "COUNT", "\(count)", "MODE", "lm", "ASOF")
+                "REC.GET", user, "COUNT", "\(count)", "MODE", mode, "ASOF")
             guard case .array(let parts) = reply, parts.count == 2,
                 case .array(let items) = parts[1]
             else {

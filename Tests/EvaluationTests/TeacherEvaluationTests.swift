@@ -12,12 +12,15 @@ struct TeacherEvaluationTests {
         var als = ImplicitALS()
         try als.set("factors", to: 4)
         try als.set("sweeps", to: 2)
+        var sasrec = SASRec()
+        try sasrec.set("width", to: 8)
+        try sasrec.set("epochs", to: 1)
         let sources = EvaluatedSource.names.compactMap { EvaluatedSource(name: $0) }
         return Evaluator(
             EvaluatorConfiguration(
                 engine: EngineConfiguration(
                     history: HistoryRules(types: types, cooccurrenceReach: 512)),
-                sources: sources, teachers: [als], solveInterval: interval))
+                sources: sources, teachers: [als, sasrec], solveInterval: interval))
     }
 
     private func log(events: Int) throws -> [LogChange] {
@@ -42,8 +45,8 @@ struct TeacherEvaluationTests {
         evaluator.run(.prequential(warmUp: 0.5), over: try log(events: 400))
         #expect(evaluator.contradictionCount == 0)
         #expect(evaluator.solveFailure == nil)
-        // Two models, before the first scored event and after 50, 100 and 150 more.
-        #expect(evaluator.solvedCount == 2 * 4)
+        // Three models, before the first scored event and after 50, 100 and 150 more.
+        #expect(evaluator.solvedCount == 3 * 4)
         let counts = Set(evaluator.outcomes.map(\.count))
         #expect(counts.count == 1 && counts.first ?? 0 > 100)
         for (name, outcomes) in zip(EvaluatedSource.names, evaluator.outcomes) {

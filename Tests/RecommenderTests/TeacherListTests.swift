@@ -19,6 +19,11 @@ struct TeacherListTests {
                 try teacher.set("factors", to: 4)
                 try teacher.set("sweeps", to: 2)
             }
+            if type.name == "sasrec" {
+                try teacher.set("width", to: 8)
+                try teacher.set("epochs", to: 2)
+                try teacher.set("batch", to: 16)
+            }
             shop.engine.install(try teacher.solved(from: material) { _ in true })
         }
     }

@@ -312,6 +312,7 @@ public final class World {
         case .release(let partitions): instance.released.formUnion(partitions)
         case .ready: instance.isReady = true
         case .fail(let reason): instance.failure = reason
+        case .mergeTrie(let merge): instance.post(.reads) { $0.trieMerged(merge.merged()) }
         case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve, .cancelSolves:
             performOnModels(action, of: instance)
         case .summarise(let job): write(job, for: instance)

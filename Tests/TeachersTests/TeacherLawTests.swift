@@ -16,6 +16,11 @@ private func teachers() throws -> [any Teacher] {
             try teacher.set("factors", to: 5)
             try teacher.set("sweeps", to: 3)
         }
+        if type.name == "sasrec" {
+            try teacher.set("width", to: 8)
+            try teacher.set("epochs", to: 2)
+            try teacher.set("batch", to: 16)
+        }
         return teacher
     }
 }
@@ -325,13 +330,50 @@ struct TeacherLawTests {
         }
         let user = TeacherUser(items: [0])
         let partner: ItemKey = 0x9E37_79B9_7F4A_7C15
-        for teacher in try teachers() where teacher.name != "als" {
+        for teacher in try teachers() where !["als", "sasrec"].contains(teacher.name) {
             let solved = try solve(
                 teacher, TeacherMaterial(statistics: statistics, version: 1))
             let found = scores(solved, user, statistics)
             #expect(found.count == (teacher.name == "popularity" ? count : 1), "\(teacher.name)")
             #expect((found[partner] ?? 0) > 0, "\(teacher.name)")
         }
+    }
+
+    @Test("200 000 items: factors and sequences", arguments: ["als", "sasrec"])
+    func largeFactors(name: String) throws {
+        let (users, items) = (4_000, 50)
+        let rules = Crowd(historyMax: items, reach: 0).rules
+        var histories = Histories()
+        var statistics = Statistics(halfLivesSeconds: [50_000])
+        var edits = StatisticsEditsWriter()
+        for user in 0..<users {
+            var state = UserState()
+            for place in 0..<items {
+                let key = ItemKey(user * items + place) &* 0x9E37_79B9_7F4A_7C15
+                state.history.append(
+                    HistoryEntry(item: key, seconds: 1_700_000_000, type: 0))
+                edits.append(
+                    .entry(
+                        subtract: false, item: key, seconds: 1_700_000_000, weight: 1,
+                        repeatGap: 0))
+            }
+            histories.append(state, rules: rules)
+        }
+        try statistics.apply(edits.finish(nextOffset: nil, fingerprint: 0))
+        #expect(statistics.items.count == users * items)
+        var teacher = try #require(TeacherRegistry.teacher(named: name))
+        let few: KeyValuePairs<String, [String: Double]> = [
+            "als": ["factors": 2, "sweeps": 1],
+            "sasrec": ["width": 8, "epochs": 1, "batch": 8, "negatives": 8],
+        ]
+        for (parameter, value) in few.first(where: { $0.key == name })?.value ?? [:] {
+            try teacher.set(parameter, to: value)
+        }
+        let solved = try solve(
+            teacher, TeacherMaterial(statistics: statistics, histories: histories, version: 1))
+        let found = scores(solved, TeacherUser(items: [statistics.items.keys[0]]), statistics)
+        #expect(found.count == users * items)
+        #expect(found.values.allSatisfy { $0.isFinite })
     }
 
     @Test("a user of 10 000 events: the window slides, the counts stay those of the window")

@@ -11,9 +11,9 @@ int shims_name_current_thread(const char *name);
 /// errno.
 int shims_end_with_parent(void);
 
-/// Blocks `signals` in the calling thread, for it to take with sigtimedwait(2), and has every other thread that does not
-/// block them pass them on to it. A library that starts threads when it is loaded (OpenBLAS does) leaves some where a
-/// signal would end the process. For one thread of a process. Returns 0 or an errno.
+/// Blocks `signals` in the calling thread, for it to take with sigtimedwait(2), and has every other thread that does
+/// not block them pass them on to it. A library that starts threads when it is loaded (OpenBLAS does) leaves some
+/// where a signal would end the process. For one thread of a process. Returns 0 or an errno.
 int shims_take_signals_here(const int *signals, int count);
 
 /// Who is at the other end of a connected Unix socket (SO_PEERCRED, unix(7)).

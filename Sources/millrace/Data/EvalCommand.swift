@@ -45,6 +45,8 @@ struct EvalCommand: ParsableCommand {
     @Option(
         help: "An item-aware model's folder, judged as `lm`: see `millrace train`.")
     var model: String?
+    @Option(help: "An adapter of the model, applied to it: see `millrace refresh`.")
+    var adapter: String?
     @Option(
         help: "Train the model anew, with so many epochs, before every --interval events; 0: never."
     )
@@ -78,6 +80,9 @@ struct EvalCommand: ParsableCommand {
         guard every >= 1 else { throw ValidationError("--every \(every) is below 1") }
         guard (0...1_000).contains(retrainEpochs), retrainEpochs == 0 || model != nil else {
             throw ValidationError("--retrain-epochs needs --model, and is in 0...1000")
+        }
+        guard adapter == nil || (model != nil && retrainEpochs == 0) else {
+            throw ValidationError("--adapter needs --model, and no --retrain-epochs")
         }
         if let warmUp, !(0...1).contains(warmUp) {
             throw ValidationError("--warm-up \(warmUp) is not in 0...1")
@@ -116,7 +121,10 @@ struct EvalCommand: ParsableCommand {
         let own: [any Teacher] = teacher.compactMap(\.model)
         guard let model else { return own }
         setLinearAlgebraThreads(1)
-        let folder = try ItemModelFolder(path: model)
+        var folder = try ItemModelFolder(path: model)
+        if let adapter {
+            folder = try folder.applying(ItemAdapterFolder(path: adapter, for: folder))
+        }
         return [
             ItemModelTeacher(
                 folder, catalogue: catalogue,

@@ -62,6 +62,9 @@ struct OfficeSplit {
     var items: [ItemRecord]
     var train: [SequenceRow]
     var test: [SequenceRow]
+    /// Of the rows' targets, in seconds; 0 where the file has none.
+    private var trainTimes: [Int64] = []
+    private var testTimes: [Int64] = []
     var files: [ReportedFile] = []
     /// Items left out because their title is no title.
     var junkCount = 0
@@ -88,12 +91,21 @@ struct OfficeSplit {
         }
         items = records
         junkCount = junk
-        train = try rows("\(folder)/train_10000.csv")
-        test = try rows("\(folder)/\(testName)")
+        (train, trainTimes) = try rows("\(folder)/train_10000.csv")
+        (test, testTimes) = try rows("\(folder)/\(testName)")
     }
 
-    private mutating func rows(_ path: String) throws -> [SequenceRow] {
+    /// Rows as they came about; those of one time in the file's order.
+    var trainByTime: [SequenceRow] { Self.sorted(train, by: trainTimes) }
+    var testByTime: [SequenceRow] { Self.sorted(test, by: testTimes) }
+
+    private static func sorted(_ rows: [SequenceRow], by times: [Int64]) -> [SequenceRow] {
+        rows.indices.sorted { (times[$0], $0) < (times[$1], $1) }.map { rows[$0] }
+    }
+
+    private mutating func rows(_ path: String) throws -> ([SequenceRow], [Int64]) {
         var rows: [SequenceRow] = []
+        var times: [Int64] = []
         try read(path) { row, columns in
             guard let user = Self.field("uid", row, columns).flatMap(UserID.init),
                 let target = Self.field("iid", row, columns).flatMap(ItemID.init),
@@ -106,9 +118,10 @@ struct OfficeSplit {
                 SequenceRow(
                     history: items.map { Interaction(user: user, item: $0, type: 0, time: 0) },
                     target: Interaction(user: user, item: target, type: 0, time: 0)))
+            times.append(Self.field("timestamp", row, columns).flatMap(Int64.init) ?? 0)
             return items.count == history.count
         }
-        return rows
+        return (rows, times)
     }
 
     private static func field(_ name: String, _ row: [[UInt8]], _ columns: [String: Int])

@@ -32,13 +32,24 @@ final class ModelLoader: Sendable {
         guard let path = settings.folder else { return }
         let folder: ItemModelFolder
         do throws(DocumentError) {
-            folder = try ItemModelFolder(path: path)
+            folder = try read(path, settings)
         } catch {
             throw StartFailure(description: "model.folder: \(error)")
         }
         if let excess = memoryExcess(folder, items: folder.items.count, settings) {
             throw StartFailure(description: excess)
         }
+    }
+
+    /// The model, with the adapter that is current for it.
+    private static func read(
+        _ path: String, _ settings: ModelSettings
+    ) throws(DocumentError) -> ItemModelFolder {
+        let base = try ItemModelFolder(path: path)
+        guard let adapters = settings.adapters,
+            let current = AdapterStore(folder: adapters, base: base).current
+        else { return base }
+        return try base.applying(ItemAdapterFolder(path: current.path, for: base))
     }
 
     /// What the model would need and may not, as a sum; nil when it fits.
@@ -69,7 +80,7 @@ final class ModelLoader: Sendable {
         guard let path = settings.folder else { return pipeline.removeModel() }
         lane.run { [self] in
             do throws(DocumentError) {
-                let folder = try ItemModelFolder(path: path)
+                let folder = try Self.read(path, settings)
                 encodeCatalogue(folder, settings)
             } catch {
                 note(.error, "the model was not loaded: \(error)", [])
@@ -94,7 +105,8 @@ final class ModelLoader: Sendable {
     ) {
         let model = ServedModel(
             version: folder.version, parameters: folder.parameters,
-            items: folder.items.map(\.key), tokens: { folder.tokens(of: $0) })
+            items: folder.items.map(\.key), beginToken: folder.beginToken,
+            endToken: folder.endToken, tokens: { folder.tokens(of: $0) })
         var cache = TextVectorCache(
             textVersion: folder.textVersion, width: model.width, capacity: Self.textsKeptMax)
         let file = settings.cacheFolder.map {
@@ -110,7 +122,8 @@ final class ModelLoader: Sendable {
         }
         let loaded = cache.count
         var encoder = ItemScorer(folder.parameters)
-        let vectors = cache.vectors(of: texts.map { folder.tokens(of: $0.title) }) { missing in
+        let tokens = texts.map { folder.tokens(of: $0.title) }
+        let vectors = cache.vectors(of: tokens) { missing in
             encoder.textVectors(of: missing)
         }
         let items = texts.map(\.key)
@@ -122,7 +135,7 @@ final class ModelLoader: Sendable {
                         key: items[row],
                         textVector: Array(vectors[row * model.width..<(row + 1) * model.width])
                     )
-                }))
+                }), trie: model.trie(of: tokens))
         note(
             .info, "item vectors made",
             [

@@ -15,25 +15,33 @@ struct ItemDataset {
     var listed: [UInt8] = []
     var train: [[Int32]] = []
     var validation: [Case] = []
-    /// Empty for a log: `millrace eval` judges the model there.
+    /// Empty for a log unless wanted: `millrace eval` judges a model event by event there.
     var test: [Case] = []
     /// Whether items of the history are ranked too.
     var ranksSeen = false
     private var numbers: [ItemID: Int32] = [:]
 
-    /// The fixed split released with TCA4Rec: train, selection and test rows.
-    init(office folder: String) throws {
+    /// The fixed split released with TCA4Rec: train, selection and test rows. Of the train rows the oldest share only,
+    /// when it is not all.
+    init(office folder: String, share: Double = 1) throws {
         let split = try OfficeSplit(folder: folder, test: "test_5000.csv")
         let selection = try OfficeSplit(folder: folder, test: "valid_5000.csv")
         for record in split.items { add(record) }
-        train = split.train.map { ($0.history + [$0.target]).map { number(of: $0.item) } }
+        let rows =
+            share < 1
+            ? Array(split.trainByTime.prefix(Int(Double(split.train.count) * share))) : split.train
+        train = rows.map { ($0.history + [$0.target]).map { number(of: $0.item) } }
         validation = selection.test.map { one(of: $0) }
         test = split.test.map { one(of: $0) }
         ranksSeen = true
     }
 
-    /// A log: histories of positive events; the newest share of them is what epochs are chosen by.
-    init(log folder: String, validationShare: Double, historyMax: Int) throws {
+    /// A log: histories of positive events, of the oldest `share` of them; the newest of those are for the test, and
+    /// what epochs are chosen by comes before it.
+    init(
+        log folder: String, validationShare: Double, testShare: Double, historyMax: Int,
+        share: Double = 1
+    ) throws {
         let log = try LoadedLog(folder: folder, seen: .always)
         var events: [Interaction] = []
         for change in log.changes {
@@ -43,7 +51,9 @@ struct ItemDataset {
                 if log.types[event.type].weight > 0 { events.append(event) }
             }
         }
-        let border = events.count - Int(Double(events.count) * validationShare)
+        if share < 1 { events.removeLast(events.count - Int(Double(events.count) * share)) }
+        let end = events.count - Int(Double(events.count) * testShare)
+        let border = end - Int(Double(events.count) * validationShare)
         var histories: [UserID: [Int32]] = [:]
         for event in events[..<border] {
             let item = number(of: event.item)
@@ -56,11 +66,12 @@ struct ItemDataset {
                 train.append(Array(history[start..<min(history.count, start + historyMax + 1)]))
             }
         }
-        for event in events[border...] {
+        for (index, event) in events.enumerated().dropFirst(border) {
             let item = number(of: event.item)
             let history = histories[event.user] ?? []
             if !history.isEmpty, !history.contains(item) {
-                validation.append(Case(history: history, target: item))
+                let one = Case(history: history, target: item)
+                if index < end { validation.append(one) } else { test.append(one) }
             }
             histories[event.user, default: []].append(item)
         }

@@ -24,14 +24,25 @@ struct ModelScoring {
         var scorer = ItemScorer(parameters)
         let table = scorer.vectors(
             of: items.enumerated().map { (number: Int32($0.offset), tokens: $0.element) })
+        // Without text, an item that was never seen has nothing to be scored by.
+        let counts = parameters.identity.counts
+        let speechless =
+            parameters.layout.shape.vectors == .identity
+            ? items.indices.filter { counts[$0] == 0 } : []
         var ranks: [Rank] = []
         ranks.reserveCapacity(cases.count)
         for start in stride(from: 0, to: cases.count, by: Self.rowsMax) {
             let part = cases[start..<min(cases.count, start + Self.rowsMax)]
-            let states = scorer.states(of: part.map(\.history), table: table)
+            let histories = part.map(\.history)
+            let states =
+                switch parameters.layout.shape.attention {
+                case .split: scorer.states(of: histories, table: table)
+                case .plain: scorer.states(of: histories, tokens: items)
+                }
             let logits = scorer.logits(states: states, table: table)
             for (row, one) in part.enumerated() {
-                let scores = logits[row * items.count..<(row + 1) * items.count].map(Double.init)
+                var scores = logits[row * items.count..<(row + 1) * items.count].map(Double.init)
+                for item in speechless { scores[item] = -.infinity }
                 var candidates = listed
                 if !ranksSeen { for item in one.history { candidates[Int(item)] = 0 } }
                 ranks.append(Rank(of: Int(one.target), scores: scores, candidates: candidates))

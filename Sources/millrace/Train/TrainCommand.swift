@@ -45,6 +45,18 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Share of the targets whose texts the token head learns in an epoch.")
     var answerShare: Float = 1
     @Option(help: "Share of the log that chooses the epoch.") var validationShare = 0.1
+    @Option(help: "Share of the log, or of office's training rows, to learn from: the oldest.")
+    var dataShare = 1.0
+    @Option(help: "Newest share of the log that the kept epoch is scored on; 0 is none.")
+    var testShare = 0.0
+    @Option(
+        help: "What an item is to the model: gated, text or identity (only to compare with).",
+        transform: named)
+    var vectors: ItemVectors = .gated
+    @Option(
+        help: "split, or plain: all tokens of a history in every block (only to compare with).",
+        transform: named)
+    var attention: HistoryAttention = .split
 
     func validate() throws {
         func check(_ name: String, _ value: some Comparable, _ isRight: Bool, _ range: String)
@@ -68,6 +80,12 @@ struct TrainCommand: ParsableCommand {
         try check(
             "validation-share", validationShare, (0.001...0.5).contains(validationShare),
             "in 0.001...0.5")
+        try check("data-share", dataShare, (0.01...1).contains(dataShare), "in 0.01...1")
+        try check("test-share", testShare, (0...0.5).contains(testShare), "in 0...0.5")
+        if attention == .plain, vectors == .identity {
+            throw ValidationError(
+                "--attention plain reads tokens, which --vectors identity has none of")
+        }
     }
 
     func run() throws { try waited(for: train) }
@@ -96,10 +114,11 @@ struct TrainCommand: ParsableCommand {
         print(
             "\(grouped(set.train.count)) histories, \(grouped(items.count)) items, "
                 + "\(grouped(trainer.parameters.values.count)) parameters and "
-                + "\(grouped(items.count * width)) of identity vectors")
+                + "\(grouped(vectors == .text ? 0 : items.count * width)) of identity vectors")
         var run = try TrainingRun(folder: out, fingerprint: fingerprint(set))
         try run.resume(trainer)
         var scoring = ModelScoring(items: items, set: set)
+        var best = trainer.parameters
         while !run.isOver(patience: patience, epochsMax: epochs) {
             var progress = ProgressBar("epoch \(trainer.epoch + 1)", total: set.train.count)
             let clock = ContinuousClock()
@@ -114,25 +133,35 @@ struct TrainCommand: ParsableCommand {
                 hitRate: ranks.mean(.hitRate), gain: ranks.mean(.gain))
             print(row.text)
             if run.add(row) {
-                let folder = try ItemModelFolder(
-                    parameters: trainer.parameters, tokenizerDocument: document, items: set.ids)
-                try folder.write(to: out)
+                best = trainer.parameters
+                if shape.isServable {
+                    let folder = try ItemModelFolder(
+                        parameters: trainer.parameters, tokenizerDocument: document, items: set.ids)
+                    try folder.write(to: out)
+                }
             }
-            try run.save(trainer)
+            if shape.isServable { try run.save(trainer) }
         }
         run.finish()
-        let folder = try ItemModelFolder(path: out)
-        print("kept epoch \(run.best?.epoch ?? 0), version \(folder.version), in \(out)")
-        report(set, &scoring, folder.parameters)
-        try reportAnswers(set, scoring, folder.parameters, answers.trie)
+        let kept = "kept epoch \(run.best?.epoch ?? 0)"
+        if shape.isServable {
+            let folder = try ItemModelFolder(path: out)
+            best = folder.parameters
+            print("\(kept), version \(folder.version), in \(out)")
+        } else {
+            print("\(kept); nothing is written: such a model is only to compare with")
+        }
+        report(set, &scoring, best)
+        if training.answerWeight > 0 { try reportAnswers(set, scoring, best, answers.trie) }
     }
 
     private func dataset() throws -> ItemDataset {
         switch source {
-        case .office: try ItemDataset(office: data)
+        case .office: try ItemDataset(office: data, share: dataShare)
         case .log:
             try ItemDataset(
-                log: data, validationShare: validationShare, historyMax: historyMax)
+                log: data, validationShare: validationShare, testShare: testShare,
+                historyMax: historyMax, share: dataShare)
         }
     }
 
@@ -147,6 +176,8 @@ struct TrainCommand: ParsableCommand {
         shape.width = width
         shape.feedForward = width * 5 / 2
         shape.historyMax = historyMax
+        shape.vectors = vectors
+        shape.attention = attention
         return shape
     }
 
@@ -159,7 +190,8 @@ struct TrainCommand: ParsableCommand {
         training.negatives = negatives
         training.dropout = dropout
         training.learningRate = learningRate
-        training.answerWeight = answerWeight
+        // What has no states of tokens within one item has no token head.
+        training.answerWeight = attention == .split && vectors != .identity ? answerWeight : 0
         training.answerShare = answerShare
         return training
     }
@@ -168,7 +200,7 @@ struct TrainCommand: ParsableCommand {
     private func fingerprint(_ set: ItemDataset) -> String {
         "\(source) \(seed) \(epochs) \(training.batchSequences) \(negatives) \(width) \(historyMax) "
             + "\(vocabulary) \(dropout) \(learningRate) \(answerWeight) \(answerShare) "
-            + "\(validationShare) \(set.ids.count) \(set.train.count)"
+            + "\(validationShare) \(testShare) \(dataShare) \(vectors) \(attention) \(set.ids.count) \(set.train.count)"
     }
 
     /// The test rows of a fixed split, by how often the target was trained on.
@@ -190,7 +222,7 @@ struct TrainCommand: ParsableCommand {
         _ set: ItemDataset, _ scoring: ModelScoring, _ parameters: ItemModelParameters,
         _ trie: CatalogueTrie
     ) throws {
-        guard !set.test.isEmpty, answerWeight > 0 else { return }
+        guard !set.test.isEmpty else { return }
         let some = Array(set.test.prefix(Self.answersMax))
         var progress = ProgressBar("token head", total: some.count)
         let outcome = try scoring.answerRanks(of: some, parameters, trie, beginToken: 1) {
@@ -204,6 +236,13 @@ struct TrainCommand: ParsableCommand {
     }
 
     private static let answersMax = 1_500
+}
+
+/// One of the cases of an enumeration that is not ours to conform.
+private func named<Value: RawRepresentable<String> & CaseIterable>(_ text: String) throws -> Value {
+    if let value = Value(rawValue: text) { return value }
+    let known = Value.allCases.map(\.rawValue).joined(separator: ", ")
+    throw ValidationError("'\(text)' is none of \(known)")
 }
 
 /// Runs asynchronous work from a command, which is not.

@@ -1,0 +1,253 @@
+// `millrace refresh`: one LoRA refresh of an item-aware model on the newest events, as a PEFT folder that is written
+// only when it is not worse than what it would replace.
+
+import Alignment
+import ArgumentParser
+import Evaluation
+import Glibc
+import Interactions
+import ItemModel
+import ModelFolders
+import Tensors
+
+struct RefreshCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "refresh",
+        abstract: "Refresh an item-aware model on newer events, into a PEFT folder.",
+        discussion: """
+            The base stays as it is: an adapter of its inter blocks and of items' identity vectors is learnt from the \
+            events that it has not seen. The newest events judge: the adapter is written only when sequential tests \
+            of likelihood and NDCG show it not worse than the model with the previous adapter. Exit code 3: it was \
+            refused. The same data, options and seed give the same adapter.
+            """)
+
+    enum Label: String, ExpressibleByArgument, CaseIterable {
+        case softCrossEntropy = "soft-cross-entropy"
+        case logOfExpectation = "log-of-expectation"
+    }
+
+    enum TeacherChoice: String, ExpressibleByArgument, CaseIterable {
+        case none
+        case transitions
+    }
+
+    @Option(help: "The base: a folder that `millrace train` wrote.") var model: String
+    @Option(name: .customLong("protocol"), help: "log or office (the split released with TCA4Rec).")
+    var source: TrainCommand.Source = .log
+    @Option(help: "The folder with events.jsonl and items.jsonl; for office with the CSV files.")
+    var data: String
+    @Option(help: "The folder the adapter is written to; it must not be there yet.")
+    var output: String?
+    @Option(
+        help: """
+            A folder of adapters, as in model.adapters, instead of --output and --previous: the adapter becomes the \
+            current one there, and the ledger says what was decided.
+            """)
+    var adapters: String?
+    @Option(
+        help:
+            "The adapter that serves: learning goes on from it, and it is what must not be beaten.")
+    var previous: String?
+    @Option(help: "Share of the events that the base was trained on, the oldest.")
+    var knownShare = 0.6
+    @Option(help: "Share of the log's events, the newest, that only judge.") var gateShare = 0.1
+
+    @Option(help: "The teacher: transitions (counts of the past, of other users) or none.")
+    var teacher: TeacherChoice = .none
+    @Option(help: "Share of the teacher in the labels, at full evidence.") var alpha = 0.6
+    @Option(help: "Evidence, in counts, at which half of alpha is left; 0: alpha everywhere.")
+    var evidenceHalf = 10.0
+    @Option(
+        help: "How the teacher enters: soft-cross-entropy or log-of-expectation (as published).")
+    var loss: Label = .softCrossEntropy
+    @Option(help: "Divisor of the logits in the loss.") var temperature = 1.0
+
+    @Option(help: "Seed of everything that is drawn.") var seed: UInt64 = 1
+    @Option(help: "Passes over the new events.") var epochs = RefreshTraining().epochs
+    @Option(help: "Histories a step.") var batch = RefreshTraining().batchWindows
+    @Option(help: "Items drawn besides those of a step's histories.")
+    var negatives = RefreshTraining().negatives
+    @Option(help: "Highest learning rate.") var learningRate = RefreshTraining().learningRate
+    @Option(help: "Dropout in the inter blocks.") var dropout = RefreshTraining().dropout
+    @Option(help: "Rank of the adapter's pairs.") var rank = RefreshTraining().rank
+    @Option(help: "Over the rank, what multiplies the pairs.")
+    var loraAlpha = RefreshTraining().loraAlpha
+    @Option(help: "Histories of the past beside each new one.")
+    var replay = RefreshTraining().replayShare
+    @Option(help: "Pull towards the previous adapter, a unit of learning rate.")
+    var anchor = RefreshTraining().anchor
+
+    @Option(help: "Log-likelihood an event, in nats, by which worse is still called not worse.")
+    var margin = RefreshGate.Margins().likelihood
+    @Option(help: "NDCG@10 by which worse is still called not worse.")
+    var gainMargin = RefreshGate.Margins().gain
+    @Option(help: "Probability of passing an adapter that is worse by more than either margin.")
+    var error = RefreshGate.Margins().error
+
+    func validate() throws {
+        func check(_ name: String, _ value: some Comparable, _ isRight: Bool, _ range: String)
+            throws
+        {
+            if !isRight { throw ValidationError("--\(name) \(value) is not \(range)") }
+        }
+        guard (output == nil) != (adapters == nil), adapters == nil || previous == nil else {
+            throw ValidationError("give --output, with --previous or without, or else --adapters")
+        }
+        try check("known-share", knownShare, (0...0.99).contains(knownShare), "in 0...0.99")
+        try check("gate-share", gateShare, (0.001...0.5).contains(gateShare), "in 0.001...0.5")
+        try check("epochs", epochs, (1...1_000).contains(epochs), "in 1...1000")
+        try check("batch", batch, (1...100_000).contains(batch), "in 1...100000")
+        try check("negatives", negatives, (0...1_000_000).contains(negatives), "in 0...1000000")
+        try check("learning-rate", learningRate, learningRate > 0, "above 0")
+        try check("dropout", dropout, (0..<1).contains(dropout), "in 0..<1")
+        try check("rank", rank, (1...1_024).contains(rank), "in 1...1024")
+        try check("lora-alpha", loraAlpha, loraAlpha > 0, "above 0")
+        try check("replay", replay, (0...100).contains(replay), "in 0...100")
+        try check(
+            "anchor", anchor, anchor >= 0 && anchor * learningRate < 1, "in 0..<1/learning-rate")
+        try check("margin", margin, (0...1).contains(margin), "in 0...1")
+        try check("gain-margin", gainMargin, (0..<1).contains(gainMargin), "in 0..<1")
+        try check("error", error, (1e-6...0.5).contains(error), "in 0.000001...0.5")
+        do { _ = try alignment } catch { throw ValidationError("\(error)") }
+    }
+
+    /// Nil without a teacher.
+    private var alignment: AlignmentSettings? {
+        get throws(AlignmentError) {
+            guard teacher != .none else { return nil }
+            return try AlignmentSettings(
+                loss: loss == .softCrossEntropy ? .softCrossEntropy : .logOfExpectation,
+                isMasked: false, alpha: alpha, temperature: temperature,
+                evidenceHalf: evidenceHalf)
+        }
+    }
+
+    func run() throws {
+        setLinearAlgebraThreads(1)
+        if let output, fileExists(output) {
+            throw CommandFailure("\(output) is there already; choose another --output")
+        }
+        let base = try ItemModelFolder(path: model)
+        guard base.parameters.layout.shape.isServable else {
+            throw CommandFailure(
+                "\(model) is a model to compare with: only what can serve is refreshed")
+        }
+        let store = adapters.map { AdapterStore(folder: $0, base: base) }
+        let turn = try store?.takeTurn()
+        defer { turn?.end() }
+        let before = try (store?.current?.path ?? previous).map {
+            try ItemAdapterFolder(path: $0, for: base)
+        }
+        let data = try data(before?.items ?? base.items, base.parameters.layout.shape.historyMax)
+        guard !data.new.isEmpty, !data.judging.isEmpty else {
+            throw CommandFailure(
+                "\(self.data): no history with events after the first "
+                    + "\(fixed(knownShare * 100, 0)) %, or none among the newest that judge")
+        }
+        let clock = ContinuousClock()
+        var start = clock.now
+        var scorer = ItemScorer(base.parameters)
+        let vectors = scorer.textVectors(of: data.titles.map(base.tokens))
+        print("texts of \(grouped(data.ids.count)) items: \(seconds(since: &start)) s")
+        let refresh = ItemRefresh(
+            base.parameters, textVectors: vectors, fresh: data.new, replay: data.known,
+            previous: before?.adapter, training: training, alignment: try alignment)
+        print(
+            "\(grouped(data.new.count)) new histories, \(grouped(data.known.count)) of the past, "
+                + "\(grouped(refresh.adapter.pairCount)) numbers in the pairs and "
+                + "\(grouped(refresh.adapter.rows.vectors.count)) in identity vectors")
+        try learn(refresh)
+        print("learnt: \(seconds(since: &start)) s")
+        let current = before.map { base.parameters.applying($0.adapter) } ?? base.parameters
+        let verdict = judge(refresh, base, current, data, vectors)
+        print(verdict.text)
+        print("judged: \(seconds(since: &start)) s")
+        guard verdict.hasPassed else {
+            try store?.note("refused", version: store?.current?.version, verdict.text)
+            writeError("refused: nothing was written, what serves stays\n")
+            throw ExitCode(3)
+        }
+        let folder = ItemAdapterFolder(refresh.adapter, items: data.ids, of: base)
+        let version = try base.applying(folder).version
+        if let store {
+            try store.publish(folder, version: version, reason: verdict.text)
+        } else if let output {
+            try write(folder, to: output)
+        }
+        print("version \(version), an adapter of \(base.version), in \(output ?? adapters ?? "")")
+    }
+
+    private func data(_ items: [ItemID], _ historyMax: Int) throws -> RefreshData {
+        let examples = RefreshExamples(historyMax: historyMax, isTaught: teacher != .none)
+        return switch source {
+        case .office:
+            try RefreshData(office: data, base: items, known: knownShare, examples: examples)
+        case .log:
+            try RefreshData(
+                log: data, base: items, shares: .init(known: knownShare, judging: gateShare),
+                examples: examples)
+        }
+    }
+
+    private var training: RefreshTraining {
+        var training = RefreshTraining()
+        training.seed = seed
+        training.epochs = epochs
+        training.batchWindows = batch
+        training.negatives = negatives
+        training.learningRate = learningRate
+        training.dropout = dropout
+        training.rank = rank
+        training.loraAlpha = loraAlpha
+        training.replayShare = replay
+        training.anchor = anchor
+        return training
+    }
+
+    private func learn(_ refresh: ItemRefresh) throws {
+        for epoch in 1...epochs {
+            var progress = ProgressBar("epoch \(epoch) of \(epochs)", total: nil)
+            let loss = try refresh.runEpoch { done, _ in
+                progress.update(done)
+                return true
+            }
+            progress.finish()
+            guard let loss else { return }
+            var line = "epoch \(epoch): loss \(fixed(loss.plain, 4))"
+            if teacher != .none {
+                line += ", with the teacher \(fixed(loss.aligned, 4)), its share in the labels "
+                line += fixed(refresh.effectiveAlpha, 3)
+            }
+            print(line)
+        }
+    }
+
+    private func judge(
+        _ refresh: ItemRefresh, _ base: ItemModelFolder, _ current: ItemModelParameters,
+        _ data: RefreshData, _ vectors: [Float]
+    ) -> RefreshGate.Verdict {
+        var progress = ProgressBar("judging", total: data.judging.count)
+        defer { progress.finish() }
+        let gate = RefreshGate(textVectors: vectors, listed: data.listed)
+        return gate.judge(
+            base.parameters.applying(refresh.adapter), against: current, on: data.judging,
+            margins: .init(likelihood: margin, gain: gainMargin, error: error),
+            progress: { progress.update($0) })
+    }
+
+    private func seconds(since start: inout ContinuousClock.Instant) -> String {
+        let now = ContinuousClock.now
+        defer { start = now }
+        return fixed(start.duration(to: now).seconds, 1)
+    }
+}
+
+/// Under another name first: there is either the whole adapter or none.
+func write(_ adapter: ItemAdapterFolder, to path: String) throws {
+    let partial = "\(path).partial"
+    try makeFolder(partial)
+    try adapter.write(to: partial)
+    guard unsafe rename(partial, path) == 0 else {
+        throw CommandFailure("\(path) cannot be made: \(systemReason())")
+    }
+}
