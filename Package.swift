@@ -72,6 +72,7 @@ let package = Package(
         module(
             "LanguageModel",
             ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
+        module("Summaries", ["Interactions"]),
         module("Teachers", ["Interactions", "Tensors", "Transformer"]),
         module("TokenTrie"),
         module("Alignment", ["TokenTrie"]),
@@ -94,7 +95,11 @@ let package = Package(
         module("Lanes", ["CShims"]),
         module(
             "Pipeline",
-            ["Interactions", "Teachers", "TokenTrie", "Recommender", "Ports", "Lanes", deque]),
+            [
+                "Interactions", "Summaries", "Teachers", "TokenTrie", "Recommender", "Ports",
+                "Lanes",
+                deque,
+            ]),
         module("WireProtocol"),
         module(
             "KafkaIngest", ["Interactions", "RecordDecoding", "Ports", "Lanes", "CRdKafka"]),
@@ -102,6 +107,12 @@ let package = Package(
         module(
             "SocketServer",
             ["Interactions", "WireProtocol", "Ports", "CShims", nioCore, nioPosix, deque]),
+        module(
+            "SummaryWriters",
+            [
+                "Summaries", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
+                "LanguageModel", "Lanes", nioCore, nioPosix, nioHTTP1,
+            ]),
         module("Telemetry", ["Ports", "Lanes", log, histogram, "CSystemd"]),
         module("OperationsServer", [nioCore, nioPosix, nioHTTP1]),
         module("Settings", [yams]),
@@ -110,9 +121,10 @@ let package = Package(
             dependencies: [
                 "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
                 "TokenTrie", "Tensors", "Alignment", "ItemModel", "ModelFolders", "Teachers",
-                "Recommender", "Evaluation",
+                "Recommender", "Evaluation", "Summaries",
                 "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
-                "SocketServer", "Telemetry", "OperationsServer", "Settings", "CShims",
+                "SocketServer", "SummaryWriters", "Telemetry", "OperationsServer", "Settings",
+                "CShims",
                 argumentParser, nioCore, nioPosix,
             ],
             swiftSettings: strict),
@@ -121,7 +133,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "Pipeline", "Ports", "Recommender", "Teachers", "Interactions", "TestKit",
+                "Pipeline", "Ports", "Recommender", "Summaries", "Teachers", "Interactions",
+                "TestKit",
             ],
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
@@ -148,6 +161,7 @@ let package = Package(
                 "LanguageModel", "Transformer", "Tensors", "Checkpoints", "Tokenization",
                 "JSONDocuments", "TestKit",
             ]),
+        tests("SummariesTests", ["Summaries", "Interactions", "TestKit"]),
         tests(
             "TeachersTests", ["Teachers", "Transformer", "Tensors", "Interactions", "TestKit"]),
         tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
@@ -167,11 +181,19 @@ let package = Package(
         tests("CombinerTests", ["Combiner", "Interactions", "TestKit"]),
         tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
-        tests("PipelineTests", ["Pipeline", "Simulation", "Teachers", "Recommender", "TestKit"]),
+        tests(
+            "PipelineTests",
+            ["Pipeline", "Simulation", "Summaries", "Teachers", "Recommender", "TestKit"]),
         tests("WireProtocolTests", ["WireProtocol", "TestKit"]),
         tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
         tests("RedisStateTests", ["RedisState", "TestKit"]),
         tests("SocketServerTests", ["SocketServer", "TestKit"]),
+        tests(
+            "SummaryWritersTests",
+            [
+                "SummaryWriters", "Summaries", "JSONDocuments", "Tokenization", "Checkpoints",
+                "Transformer", "LanguageModel", "TestKit", nioCore, nioPosix, nioHTTP1,
+            ]),
         tests("TelemetryTests", ["Telemetry", "OperationsServer", "TestKit"]),
         tests("SettingsTests", ["Settings", "TestKit"]),
         tests(
@@ -180,7 +202,7 @@ let package = Package(
                 "millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "Interactions",
                 "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "TestKit",
             ]),
-        tests("RepositoryTests", ["Evaluation", "TestKit"]),
+        tests("RepositoryTests", ["Evaluation", "Summaries", "TestKit"]),
     ]
 )
 

@@ -125,6 +125,15 @@ public func readDocument(_ path: String) throws(DocumentError) -> JSONNode {
     return try JSONNode(parsing: bytes, document: path)
 }
 
+/// A text file of at most `bytesMax` bytes.
+public func readText(_ path: String, bytesMax: Int = 1 << 20) throws(DocumentError) -> String {
+    guard
+        let text = String(
+            validating: try FileReader.contents(path, bytesMax: bytesMax), as: UTF8.self)
+    else { throw DocumentError(path, "it is not UTF-8") }
+    return text
+}
+
 /// Whether there is something at `path`.
 public func isPresent(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 

@@ -65,6 +65,11 @@ public struct ByteReader {
         return bytes[position]
     }
 
+    public mutating func skip(_ count: Int) throws(MalformedBytes) {
+        guard count >= 0, remaining >= count else { throw MalformedBytes("ends too early") }
+        position += count
+    }
+
     public mutating func word64() throws(MalformedBytes) -> UInt64 {
         guard remaining >= 8 else { throw MalformedBytes("ends too early") }
         var value: UInt64 = 0

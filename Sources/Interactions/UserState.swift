@@ -34,6 +34,10 @@ public struct UserState: Sendable, Hashable {
     public var eventCount: UInt64 = 0
     /// Sections of other versions, as stored, in their order.
     public var otherSections: [UInt8] = []
+    /// Events that no summary holds yet, oldest first, repeats included; without repeat gaps.
+    public var openBlock: [HistoryEntry] = []
+    /// What holds the events before, as module Summaries stores it; empty when there is none.
+    public var summary: [UInt8] = []
 
     public init() {}
 
@@ -44,6 +48,8 @@ extension UserState {
     public static let formatVersion: UInt8 = 1
     public static let historyCountMax = 4_096
     public static let eventKeyCountMax = 256
+    public static let openBlockCountMax = 1_024
+    public static let summaryBytesMax = 64 << 10
 
     private static let magic: UInt8 = 0x4D
     /// Set in a type byte that is followed by a repeat gap; types are numbered below 64.
@@ -52,6 +58,7 @@ extension UserState {
         static let history: UInt8 = 1
         static let eventKeys: UInt8 = 2
         static let eventCount: UInt8 = 3
+        static let summary: UInt8 = 64
     }
 
     /// The stored form.
@@ -60,7 +67,7 @@ extension UserState {
         out.byte(Self.magic)
         out.byte(Self.formatVersion)
         var body = ByteWriter(reserving: history.count * 12 + 4)
-        encodeHistory(into: &body)
+        Self.encode(history, into: &body)
         Self.append(Section.history, body, to: &out)
         if !eventKeys.isEmpty {
             body.removeAll()
@@ -71,7 +78,29 @@ extension UserState {
         body.varint(eventCount)
         Self.append(Section.eventCount, body, to: &out)
         out.append(otherSections)
+        if !openBlock.isEmpty || !summary.isEmpty {
+            body.removeAll()
+            Self.encode(openBlock, into: &body)
+            body.append(summary)
+            Self.append(Section.summary, body, to: &out)
+        }
         return out.bytes
+    }
+
+    /// How many bytes of a stored form the digest is taken of: all but the derived section.
+    public static func digestedCount(of bytes: [UInt8]) -> Int {
+        var reader = ByteReader(bytes)
+        do throws(MalformedBytes) {
+            _ = try reader.byte()
+            _ = try reader.byte()
+            while reader.remaining > 0 {
+                let start = reader.position
+                let tag = try reader.byte()
+                if tag == Section.summary { return start }
+                try reader.skip(try reader.count(max: reader.remaining))
+            }
+        } catch {}
+        return bytes.count
     }
 
     private static func append(_ tag: UInt8, _ body: ByteWriter, to out: inout ByteWriter) {
@@ -80,12 +109,12 @@ extension UserState {
         out.append(body.bytes)
     }
 
-    private func encodeHistory(into body: inout ByteWriter) {
-        body.varint(UInt64(history.count))
+    private static func encode(_ entries: [HistoryEntry], into body: inout ByteWriter) {
+        body.varint(UInt64(entries.count))
         var previous: Int64 = 0
-        for entry in history {
+        for entry in entries {
             body.word64(entry.item)
-            body.byte(entry.type | (entry.repeatGap > 0 ? Self.repeatFlag : 0))
+            body.byte(entry.type | (entry.repeatGap > 0 ? repeatFlag : 0))
             if entry.repeatGap > 0 { body.byte(entry.repeatGap) }
             body.signed(Int64(entry.seconds) - previous)
             previous = Int64(entry.seconds)
@@ -119,13 +148,25 @@ extension UserState {
         _ tag: UInt8, count: Int, from reader: inout ByteReader
     ) throws(MalformedBytes) {
         switch tag {
-        case Section.history: try readHistory(from: &reader)
+        case Section.history:
+            guard history.isEmpty else { throw MalformedBytes("has two histories") }
+            history = try Self.readEntries(from: &reader, countMax: Self.historyCountMax)
         case Section.eventKeys:
             guard count % 8 == 0, count / 8 <= Self.eventKeyCountMax, eventKeys.isEmpty else {
                 throw MalformedBytes("the event id section has \(count) bytes")
             }
             for _ in 0..<(count / 8) { eventKeys.append(try reader.word64()) }
         case Section.eventCount: eventCount = try reader.varint()
+        case Section.summary:
+            let end = reader.position + count
+            guard openBlock.isEmpty, summary.isEmpty else {
+                throw MalformedBytes("has two summaries")
+            }
+            openBlock = try Self.readEntries(from: &reader, countMax: Self.openBlockCountMax)
+            guard (0...Self.summaryBytesMax).contains(end - reader.position) else {
+                throw MalformedBytes("the summary section has \(count) bytes")
+            }
+            summary = try reader.array(count: end - reader.position)
         default:
             var kept = ByteWriter()
             kept.byte(tag)
@@ -135,24 +176,26 @@ extension UserState {
         }
     }
 
-    private mutating func readHistory(from reader: inout ByteReader) throws(MalformedBytes) {
-        guard history.isEmpty else { throw MalformedBytes("has two histories") }
-        let count = try reader.count(max: Self.historyCountMax)
+    private static func readEntries(
+        from reader: inout ByteReader, countMax: Int
+    ) throws(MalformedBytes) -> [HistoryEntry] {
+        var entries: [HistoryEntry] = []
+        let count = try reader.count(max: countMax)
         guard count * 10 <= reader.remaining else { throw MalformedBytes("ends too early") }
-        history.reserveCapacity(count + 1)
+        entries.reserveCapacity(count + 1)
         var seconds: Int64 = 0
         for _ in 0..<count {
             let item = try reader.word64()
             let typeAndFlag = try reader.byte()
-            let gap = typeAndFlag & Self.repeatFlag != 0 ? try reader.byte() : 0
+            let gap = typeAndFlag & repeatFlag != 0 ? try reader.byte() : 0
             seconds = seconds &+ (try reader.signed())
             guard let time = UInt32(exactly: seconds) else {
                 throw MalformedBytes("an entry's time is out of range")
             }
-            history.append(
+            entries.append(
                 HistoryEntry(
-                    item: item, seconds: time, type: typeAndFlag & ~Self.repeatFlag,
-                    repeatGap: gap))
+                    item: item, seconds: time, type: typeAndFlag & ~repeatFlag, repeatGap: gap))
         }
+        return entries
     }
 }

@@ -46,6 +46,9 @@ public enum Action: Sendable {
     /// The answer is `trieMerged`.
     case mergeTrie(TrieMerge)
 
+    // To the writer of summaries.
+    case summarise(SummaryJob)
+
     // To the record source.
     case begin([StartPosition])
     case beginItems([StartPosition])

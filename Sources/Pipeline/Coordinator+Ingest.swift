@@ -67,7 +67,7 @@ extension Coordinator {
     static func user(of entry: Pending.Entry) -> UserID {
         switch entry {
         case .log(let record): record.entry.user
-        case .expire(let user, _): user
+        case .expire(let user, _), .summary(let user, _): user
         }
     }
 
@@ -116,6 +116,7 @@ extension Coordinator {
             }
         }
         cache[slot].isLoading = false
+        noteLoaded(cache[slot].state, user)
         let loaded = cache[slot]
         for waiter in waiters.removeValue(forKey: user) ?? [] { _ = waiter(loaded) }
     }
@@ -155,7 +156,7 @@ extension Coordinator {
         var events = 0
         for run in runs {
             for item in run.entries {
-                events += 1
+                if case .summary = item {} else { events += 1 }
                 foldOne(item, edits: &edits, changed: &changed)
             }
             if let next = run.nextOffset { entry.nextOffset = next }
@@ -202,11 +203,19 @@ extension Coordinator {
             } else {
                 outcome = engine.fold(record.entry, into: &cache[slot].state, edits: &edits)
             }
-            if case .forget = record.entry, outcome == .applied { forgottenCount += 1 }
+            if outcome == .applied {
+                switch record.entry {
+                case .forget: forgottenCount += 1
+                case .interaction(let event): noteForSummary(event, slot)
+                }
+            }
         case .expire(let user, let before):
             guard cache[slot].state.history.last?.seconds ?? .max < before else { return }
             outcome = engine.fold(.forget(user), into: &cache[slot].state, edits: &edits)
             expiredCount += 1
+        case .summary(_, let written):
+            guard foldSummary(written, slot) else { return }
+            outcome = .applied
         }
         if outcome == .duplicate { duplicateCount += 1 }
         if outcome == .applied, cache[slot].changedInBatch != batchNumber {
@@ -365,6 +374,7 @@ extension Coordinator {
             }
         }
         versions.raiseAll()
+        summaries.traits = [:]
         itemOffsets[batch.partition] = max(batch.nextOffset, itemOffsets[batch.partition] ?? 0)
         act(
             .commitItems(

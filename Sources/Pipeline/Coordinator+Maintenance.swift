@@ -23,6 +23,7 @@ extension Coordinator {
         startCheckpointIfDue()
         startSweepIfDue()
         tendModels()
+        tendSummaries()
         observeGauges()
         let due = feeds.due(
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
@@ -50,6 +51,7 @@ extension Coordinator {
         ]
         for (name, value) in gauges + modelGauges { act(.observe(.gauge(name, value))) }
         for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
+        for (name, value) in summaryNumbers { act(.observe(.gauge(name, Double(value)))) }
     }
 
     private func retryLoads() {
@@ -143,6 +145,7 @@ extension Coordinator {
         owned[partition]?.isSweeping = false
         guard case .success(let page) = result, owned[partition]?.phase == .active else { return }
         owned[partition]?.sweepCursor = page.nextCursor ?? 0
+        noteScanned(page, of: partition)
         var times: [(user: UserID, seconds: UInt32)] = []
         for row in page.users {
             guard let state = try? UserState(decoding: row.blob) else { continue }
@@ -238,6 +241,7 @@ extension Coordinator {
                     InfoLine("feeds_published", "\(feeds.publishedCount)"),
                     InfoLine("feeds_refused", "\(feeds.refusedCount)"),
                 ]),
-        ] + modelSection + modelInfo + (configuration.prequential ? [meter.info] : [])
+        ] + modelSection + modelInfo + summarySection
+            + (configuration.prequential ? [meter.info] : [])
     }
 }

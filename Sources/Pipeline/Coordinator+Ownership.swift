@@ -99,6 +99,7 @@ extension Coordinator {
         owned[partition] = entry
         peerOffsets[partition] = nil
         cache.removeAll(of: partition)
+        resumeSummaries(of: partition)
         versions.raiseAll()
         act(.begin([StartPosition(partition: partition, offset: entry.nextOffset)]))
         becomeReadyIfPossible()

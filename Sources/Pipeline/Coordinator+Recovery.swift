@@ -229,6 +229,7 @@ extension Coordinator {
         gapsInRecovery = 0
         wantsSnapshot = false
         giveUpModelWork()
+        summaries.forgetQueue()
         for partition in owned.keys {
             if owned[partition]?.phase == .draining {
                 owned[partition] = nil

@@ -202,7 +202,7 @@ extension Coordinator {
     }
 
     /// An item's identifier, or its key where only events have named it.
-    private func name(of key: ItemKey) -> String {
+    func name(of key: ItemKey) -> String {
         engine.catalogue[key]?.id.text ?? "#" + String(key, radix: 16)
     }
 
@@ -226,7 +226,7 @@ extension Coordinator {
                 .success(
                     UserView(
                         history: history, eventCount: state.eventCount, bytes: bytes,
-                        asOf: asOf(user, state: state))))
+                        asOf: asOf(user, state: state), summary: summaryView(of: state))))
         }
     }
 

@@ -8,6 +8,7 @@ import DequeModule
 public import Interactions
 public import Ports
 public import Recommender
+import Summaries
 import Teachers
 
 public final class Coordinator {
@@ -25,6 +26,8 @@ public final class Coordinator {
             case log(RecordBatch.Entry)
             /// Forget the user if nothing happened since this time, in seconds.
             case expire(UserID, before: UInt32)
+            /// A writer's answer.
+            case summary(UserID, WrittenSummary)
         }
 
         var entries: [Entry]
@@ -129,6 +132,7 @@ public final class Coordinator {
     var isPollingPeers = false
     var meter = PrequentialMeter()
     var models = ModelDesk()
+    var summaries = SummaryDesk()
     // Counters for INFO.
     var eventCount: UInt64 = 0
     var duplicateCount: UInt64 = 0
@@ -193,10 +197,12 @@ public final class Coordinator {
 }
 
 extension Coordinator {
-    /// The digest of one user's stored state: two seeds of XXH64 over the blob, mixed with the user's key.
+    /// The digest of one user's stored state: two seeds of XXH64 over the blob, mixed with the user's key. Without the
+    /// summary, which the log alone does not decide.
     public static func digest(_ user: UserID, _ blob: [UInt8]) -> StateDigest {
-        StateDigest(
-            low: xxh64(blob, seed: user.key), high: xxh64(blob, seed: ~user.key &* 0x9E37_79B9))
+        let bytes = blob.span.extracting(0..<UserState.digestedCount(of: blob))
+        return StateDigest(
+            low: xxh64(bytes, seed: user.key), high: xxh64(bytes, seed: ~user.key &* 0x9E37_79B9))
     }
 }
 

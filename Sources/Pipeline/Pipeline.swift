@@ -4,6 +4,7 @@ public import Interactions
 import Lanes
 public import Ports
 import Recommender
+import Summaries
 import Synchronization
 import Teachers
 
@@ -25,6 +26,8 @@ public final class Pipeline: Sendable {
     let lane: Lane
     private let snapshotLane: Lane
     let models: ModelLane
+    /// Who is asked for summaries, if anybody is.
+    let writer: (any TextSummariser)?
     private let core: LaneBound<Coordinator>
     private let versions: VersionTable
     private let rulesFingerprint: UInt64
@@ -53,6 +56,11 @@ public final class Pipeline: Sendable {
         solveHistoryBytesMax = configuration.solveHistoryBytesMax
         storedModelBytesMax = configuration.storedModelBytesMax
         models = ModelLane()
+        if case .writer(let writer) = configuration.summaries?.maker {
+            self.writer = writer
+        } else {
+            writer = nil
+        }
         core = LaneBound(coordinator, on: lane)
         self.source = source
         self.sink = sink
@@ -78,6 +86,7 @@ public final class Pipeline: Sendable {
     public func stop(withinMilliseconds limit: Int) {
         ticker.stop()
         models.cancel(upTo: .max)
+        writer?.stop()
         perform { $0.beginStopping() }
         waitUntilSettled(deadline: now + Milliseconds(limit))
         let closed = Semaphore()
@@ -124,6 +133,7 @@ public final class Pipeline: Sendable {
             case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve,
                 .cancelSolves, .mergeTrie:
                 executeOnModels(action)
+            case .summarise(let job): summarise(job)
             case .begin(let positions): source.begin(positions)
             case .beginItems(let positions): source.beginItems(positions)
             case .release(let partitions): source.release(partitions)

@@ -47,6 +47,9 @@ public struct PipelineConfiguration: Sendable {
     /// Retry of failed reads.
     public var retryIntervalMilliseconds: Milliseconds = 200
 
+    /// Nil keeps none.
+    public var summaries: SummaryConfiguration?
+
     /// Score every event before learning from it.
     public var prequential = false
 

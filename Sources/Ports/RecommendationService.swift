@@ -167,12 +167,46 @@ public struct UserView: Sendable, Hashable {
     /// Size of the stored blob.
     public var bytes: Int
     public var asOf: AsOf
+    /// Nil where none are kept.
+    public var summary: SummaryView?
 
-    public init(history: [Event], eventCount: UInt64, bytes: Int, asOf: AsOf) {
+    public init(
+        history: [Event], eventCount: UInt64, bytes: Int, asOf: AsOf, summary: SummaryView? = nil
+    ) {
+        self.summary = summary
         self.history = history
         self.eventCount = eventCount
         self.bytes = bytes
         self.asOf = asOf
+    }
+}
+
+/// `SUMMARY.GET`: what stands for a user's older events.
+public struct SummaryView: Sendable, Hashable {
+    /// Empty before the first block closes.
+    public var text: String
+    public var summariser: String
+    public var version: UInt64
+    /// Blocks it was made of.
+    public var blockCount: UInt64
+    /// Events it holds.
+    public var heldCount: UInt64
+    /// Events before that nothing holds.
+    public var lostCount: UInt64
+    /// Events since.
+    public var openCount: Int
+
+    public init(
+        text: String, summariser: String, version: UInt64, blockCount: UInt64, heldCount: UInt64,
+        lostCount: UInt64, openCount: Int
+    ) {
+        self.text = text
+        self.summariser = summariser
+        self.version = version
+        self.blockCount = blockCount
+        self.heldCount = heldCount
+        self.lostCount = lostCount
+        self.openCount = openCount
     }
 }
 
@@ -315,6 +349,8 @@ public protocol RecommendationService: Sendable {
     func explain(
         user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>)
     func user(_ user: UserID, reply: @escaping Reply<UserView?>)
+    /// Nil for an unknown user; `refused` where no summaries are kept.
+    func summary(of user: UserID, reply: @escaping Reply<SummaryView?>)
     func item(_ id: ItemID, reply: @escaping Reply<ItemView?>)
 
     /// Produces to the log; the reply comes when the broker has the record.
@@ -349,4 +385,8 @@ extension RecommendationService {
     public func explain(
         user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>
     ) { reply(.failure(PortError(.refused, "there is no teacher '\(teacher)'"))) }
+
+    public func summary(of user: UserID, reply: @escaping Reply<SummaryView?>) {
+        reply(.failure(PortError(.refused, "no summaries are kept")))
+    }
 }

@@ -11,6 +11,7 @@ public struct MillraceSettings: Sendable, Hashable {
     public var model = ModelSettings()
     public var rules = RulesSettings()
     public var teachers = TeacherSettings()
+    public var summaries = SummarySettings()
     public var popularity = PopularitySettings()
     public var catalogue = CatalogueSettings()
     public var serving = ServingSettings()

@@ -41,7 +41,8 @@ struct SettingKey: Sendable {
     }
 
     /// Every key, in the order of the file.
-    static let all: [SettingKey] = input + state + recommending + teachers + output + around
+    static let all: [SettingKey] =
+        input + state + recommending + teachers + summaries + output + around
 
     static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 
@@ -59,6 +60,8 @@ struct SettingKey: Sendable {
         ("rules", "Sequential rules: which items follow which."),
         ("popularity", "What is in demand, with old demand fading."),
         ("teachers", "Collaborative models beside the rules (docs/teachers.md)."),
+        ("summaries", "A short text of what each user likes (docs/summaries.md)."),
+        ("summaries.http", "The server that writes summaries."),
         ("catalogue", "Items known by their own records."),
         ("serving", "Answers to requests."),
         ("feeds", "Lists pushed as they change."),

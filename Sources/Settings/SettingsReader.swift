@@ -140,6 +140,7 @@ enum SettingsReader {
     static func checkSecrets(_ settings: MillraceSettings, _ findings: inout Findings) {
         var sources: [(key: String, source: SecretSource)] = []
         if let password = settings.redis.password { sources.append(("redis.password", password)) }
+        if let key = settings.summaries.key { sources.append(("summaries.http.key", key)) }
         for (name, value) in settings.kafka.librdkafka.sorted(by: { $0.key < $1.key }) {
             if case .secret(let source) = value {
                 sources.append(("kafka.librdkafka.\(name)", source))

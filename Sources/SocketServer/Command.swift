@@ -81,6 +81,9 @@ struct Command: Sendable {
             $0.getUser($1)
         },
         Command(
+            "summary.get", 2, .read, "user", "What stands for a user's older events", "user"
+        ) { $0.getSummary($1) },
+        Command(
             "user.forget", 2, .admin, "user", "Removes a user and all that was learnt of it", "user"
         ) { $0.forgetUser($1) },
         Command(

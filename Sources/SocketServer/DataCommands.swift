@@ -73,6 +73,18 @@ extension Connection {
         }
     }
 
+    func getSummary(_ request: Request) {
+        answering { () throws(ArgumentError) in
+            var reader = ArgumentReader(request)
+            let user = try reader.user()
+            let reply = later(request) {
+                (view: SummaryView?, writer: inout ReplyWriter) in
+                DataText.write(view, to: &writer)
+            }
+            loop.state.service.summary(of: user, reply: reply)
+        }
+    }
+
     func forgetUser(_ request: Request) {
         answering { () throws(ArgumentError) in
             var reader = ArgumentReader(request)
@@ -150,7 +162,7 @@ enum DataText {
 
     static func write(_ view: UserView?, of user: UserID, to writer: inout ReplyWriter) {
         guard let view else { return writer.null() }
-        writer.map(5)
+        writer.map(view.summary == nil ? 5 : 6)
         writer.bulk("user")
         writer.bulk(user.text)
         writer.bulk("events")
@@ -165,8 +177,31 @@ enum DataText {
             writer.bulk(event.type)
             writer.integer(event.time)
         }
+        if let summary = view.summary {
+            writer.bulk("summary")
+            write(summary, to: &writer)
+        }
         writer.bulk("asof")
         ListText.write(view.asOf, rung: nil, to: &writer)
+    }
+
+    static func write(_ view: SummaryView?, to writer: inout ReplyWriter) {
+        guard let view else { return writer.null() }
+        writer.map(7)
+        writer.bulk("text")
+        writer.bulk(view.text)
+        writer.bulk("summariser")
+        writer.bulk(view.summariser)
+        writer.bulk("version")
+        writer.bulk(String(view.version, radix: 16))
+        writer.bulk("blocks")
+        writer.integer(Int64(clamping: view.blockCount))
+        writer.bulk("held")
+        writer.integer(Int64(clamping: view.heldCount))
+        writer.bulk("lost")
+        writer.integer(Int64(clamping: view.lostCount))
+        writer.bulk("open")
+        writer.integer(view.openCount)
     }
 
     static func write(_ view: DigestView, to writer: inout ReplyWriter) {

@@ -132,8 +132,10 @@ extension DaemonTests {
                     guard case .bulk(let blob) = pair.value, let user = UserID(pair.key.text ?? "")
                     else { continue }
                     let expected = reference.fold.users[user]
-                    #expect(try UserState(decoding: blob) == expected, "\(user)")
-                    #expect(blob == expected?.encoded(), "\(user)")
+                    // Summaries are beside what the log alone decides.
+                    let decided = Array(blob.prefix(UserState.digestedCount(of: blob)))
+                    #expect(try UserState(decoding: decided) == expected, "\(user)")
+                    #expect(decided == expected?.encoded(), "\(user)")
                 }
             }
             #expect(stored == reference.fold.users.count)

@@ -4,10 +4,10 @@ import Interactions
 public import Pipeline
 import Ports
 
-/// Messages travel on three wires, each in order, as in the real daemon: from the log, from the store's write lane,
-/// from its read lane.
+/// Messages travel on four wires, each in order, as in the real daemon: from the log, from the store's write lane,
+/// from its read lane, from the writer of summaries.
 public final class SimulatedInstance {
-    enum Wire: CaseIterable { case log, writes, reads }
+    enum Wire: CaseIterable { case log, writes, reads, writer }
 
     public let name: Int
     public let coordinator: Coordinator

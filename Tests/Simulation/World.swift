@@ -4,10 +4,11 @@
 // The world plays broker and store; the coordinators are the real ones. After the storm everything is delivered, and
 // the final state must be that of a plain fold of the logs (promises G1, G7, G9).
 
-import Interactions
+public import Interactions
 public import Pipeline
 public import Ports
 import Recommender
+import Summaries
 public import Teachers
 import TestKit
 
@@ -43,6 +44,7 @@ public final class World {
     var random: SeededRandom
     /// Draws of faults that came later: the fixed seeds keep their worlds.
     var laterRandom: SeededRandom
+    var writerRandom: SeededRandom
     public var instances: [SimulatedInstance] = []
     /// Who the group says owns a partition.
     var owner: [PartitionIndex: Int] = [:]
@@ -52,6 +54,8 @@ public final class World {
     var incarnation = 1
     var time: Milliseconds = 0
     public private(set) var faultCount = 0
+    /// Items that every instance finds when it starts.
+    public var catalogue: [(id: ItemID, json: [UInt8])] = []
 
     public init(
         seed: UInt64, logs: [[RecordBatch.Entry]], instances count: Int,
@@ -59,6 +63,7 @@ public final class World {
     ) {
         random = SeededRandom(seed: seed)
         laterRandom = SeededRandom(seed: ~seed)
+        writerRandom = SeededRandom(seed: seed &* 3)
         faults = FaultWeights.drawn(&random)
         self.logs = logs
         self.configuration = configuration
@@ -135,6 +140,11 @@ public final class World {
         case 1...3: feed(instance)
         default:
             let wire = SimulatedInstance.Wire.allCases[random.below(3)]
+            if instance.wires[.writer]?.isEmpty == false, writerRandom.chance(0.1),
+                let message = instance.wires[.writer]?.removeFirst()
+            {
+                deliver(to: instance, message)
+            }
             guard instance.wires[wire]?.isEmpty == false,
                 let message = instance.wires[wire]?.removeFirst()
             else { return }
@@ -215,6 +225,23 @@ public final class World {
         }
     }
 
+    /// The writer of summaries: answers, fails, answers twice, late, or never.
+    private func write(_ job: SummaryJob, for instance: SimulatedInstance) {
+        let text = ScriptedWriter.text(job.request)
+        func answer(_ result: Result<String, SummaryFailure>) {
+            instance.post(.writer) { $0.summarised(job.id, result) }
+        }
+        switch writerRandom.below(10) {
+        case 0: answer(.failure(.unavailable("simulated trouble")))
+        case 1: answer(.success(""))
+        case 2: break
+        case 3:
+            answer(.success(text))
+            answer(.success(text))
+        default: answer(.success(text))
+        }
+    }
+
     private func material(for order: SolveOrder) -> TeacherMaterial {
         var histories = Histories()
         for partition in store.partitions.values {
@@ -233,8 +260,9 @@ public final class World {
         switch action {
         case .prepare: instance.post(.writes) { $0.prepared(.success(())) }
         case .loadCatalogue:
+            let catalogue = catalogue
             instance.post(.reads) {
-                $0.catalogueLoaded(.success(StoredCatalogue(items: [], nextOffsets: [:])))
+                $0.catalogueLoaded(.success(StoredCatalogue(items: catalogue, nextOffsets: [:])))
             }
         case .loadCheckpoint(let ticket):
             let checkpoint = store.checkpoint
@@ -287,6 +315,7 @@ public final class World {
         case .mergeTrie(let merge): instance.post(.reads) { $0.trieMerged(merge.merged()) }
         case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve, .cancelSolves:
             performOnModels(action, of: instance)
+        case .summarise(let job): write(job, for: instance)
         case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .observe: break
         }
     }

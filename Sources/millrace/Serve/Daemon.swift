@@ -115,8 +115,10 @@ final class Daemon: Sendable {
         let source = try KafkaSource(
             configuration: kafka, sink: sink, clock: clock, observer: telemetry)
         let store = RedisStateStore(try assembly.redis())
+        var configuration = assembly.pipeline()
+        configuration.summaries = try assembly.summaries()
         let pipeline = Pipeline(
-            assembly.pipeline(), source: source, sink: sink, store: store, observer: telemetry,
+            configuration, source: source, sink: sink, store: store, observer: telemetry,
             clock: clock,
             events: Pipeline.Events(
                 ready: { [self] in becomeReady() }, failed: { [self] reason in fail(reason) }))

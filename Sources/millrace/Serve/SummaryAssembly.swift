@@ -1,0 +1,80 @@
+// The writer of summaries that the settings name.
+
+import Foundation
+import Pipeline
+import Settings
+import Summaries
+import SummaryWriters
+
+extension Assembly {
+    /// Nil where no summaries are kept.
+    func summaries() throws -> SummaryConfiguration? {
+        let from = settings.summaries
+        let maker: SummaryConfiguration.Maker
+        switch from.summariser {
+        case .none: return nil
+        case .template: maker = .template(TemplateSummariser())
+        case .http:
+            maker = .writer(
+                HTTPSummariser(
+                    endpoint: try endpoint(), parameters: writerParameters, prompts: try prompts()))
+        case .local:
+            guard let folder = from.folder else {
+                throw PromptFault(
+                    description:
+                        "summaries.summariser is local: set summaries.folder to a checkpoint")
+            }
+            maker = .writer(
+                try LocalSummariser(
+                    folder: folder, parameters: writerParameters, prompts: try prompts(),
+                    weightBytesMax: from.weightBytesMax))
+        }
+        let blocks = BlockRules(
+            blockSize: from.blockSize, openEventsMax: max(from.openEventsMax, from.blockSize))
+        var to = SummaryConfiguration(maker, blocks: blocks)
+        to.jobsInFlightMax = from.jobsMax
+        to.jobsPerMinuteMax = from.jobsPerMinuteMax
+        to.queueMax = from.queueMax
+        to.attemptsMax = from.attemptsMax
+        // The writer keeps the time itself; this is for one that does not.
+        to.jobMillisecondsMax = 2 * from.timeout.wholeMilliseconds + 1_000
+        return to
+    }
+
+    private var writerParameters: WriterParameters {
+        let from = settings.summaries
+        return WriterParameters(
+            model: from.model, tokensMax: from.tokensMax, temperature: from.temperature,
+            seed: from.seed)
+    }
+
+    private func endpoint() throws -> HTTPEndpoint {
+        let from = settings.summaries
+        let address: HTTPEndpoint.Address =
+            switch from.address {
+            case .unix(let path): .unix(path: path)
+            case .tcp(let place): .tcp(host: place.host, port: place.port)
+            }
+        return HTTPEndpoint(
+            address: address, path: from.path, key: try from.key?.read(),
+            timeoutMilliseconds: from.timeout.wholeMilliseconds)
+    }
+
+    private func prompts() throws -> SummaryPrompts {
+        guard let folder = settings.summaries.promptFolder else { return .standard }
+        func text(_ name: String) throws -> String {
+            let path = "\(folder)/\(name).txt"
+            guard let bytes = FileManager.default.contents(atPath: path),
+                bytes.count <= SummaryPrompts.bytesMax,
+                let text = String(validating: bytes, as: UTF8.self)
+            else {
+                throw PromptFault(
+                    description: "\(path) cannot be read as a text of at most "
+                        + "\(SummaryPrompts.bytesMax) bytes (summaries.prompts)")
+            }
+            return text
+        }
+        return try SummaryPrompts(
+            instruction: text("instruction"), first: text("first"), next: text("next"))
+    }
+}
