@@ -77,8 +77,8 @@ public struct RecentPairs: Sendable {
         heads[row] = 0
     }
 
-    /// Adds what followed `recent` (newest first), each pair worth 1 / gap, halved with every `halfLife` seconds of age:
-    /// recency of the source times its pairs over their sum and `prior`.
+    /// Adds what followed `recent` (newest first), each pair worth 1 / gap, halved with every `halfLife` seconds of
+    /// age: recency of the source times its pairs over their sum and `prior`.
     public func addFollowers(
         of recent: some Sequence<KeyIndex.Number>, now: Int64, halfLife: Double, prior: Double,
         to scores: inout SparseScores
