@@ -76,6 +76,23 @@ final class SharedState: Sendable {
         var entries: [RecordBatch.Entry] = []
         /// Batches that did not begin where the state ended.
         var faults: [String] = []
+        private var keys: Set<UInt64> = []
+
+        init(nextOffset: Offset? = nil) { self.nextOffset = nextOffset }
+
+        /// An event counts once: what a stop left unacknowledged is read again, as the log promises no more.
+        mutating func apply(_ batch: RecordBatch) {
+            let expected = nextOffset ?? -1
+            entries += batch.entries.filter {
+                guard case .interaction(let interaction) = $0.entry else { return true }
+                return keys.insert(interaction.eventKey).inserted
+            }
+            nextOffset = batch.nextOffset
+            if batch.firstOffset != expected {
+                faults.append(
+                    "partition \(batch.partition) begins at \(batch.firstOffset), not \(expected)")
+            }
+        }
     }
 
     let partitions = Mutex<[PartitionIndex: Partition]>([:])
@@ -174,15 +191,8 @@ final class Bookkeeper: LogConsumer {
     }
 
     private func apply(_ batch: RecordBatch) {
-        shared.partitions.withLock { partitions in
-            let expected = partitions[batch.partition]?.nextOffset ?? -1
-            partitions[batch.partition, default: SharedState.Partition()].entries +=
-                batch.entries
-            partitions[batch.partition]?.nextOffset = batch.nextOffset
-            if batch.firstOffset != expected {
-                partitions[batch.partition]?.faults.append(
-                    "partition \(batch.partition) begins at \(batch.firstOffset), not \(expected)")
-            }
+        shared.partitions.withLock {
+            $0[batch.partition, default: SharedState.Partition()].apply(batch)
         }
         current?.acknowledge(
             batch.partition, nextOffset: batch.nextOffset, recordCount: batch.recordCount)
