@@ -73,6 +73,12 @@ let package = Package(
             "LanguageModel",
             ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
         module("Summaries", ["Interactions"]),
+        module(
+            "PreferenceRanking",
+            [
+                "JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer",
+                "LanguageModel", "Summaries",
+            ]),
         module("Teachers", ["Interactions", "Tensors", "Transformer"]),
         module("TokenTrie"),
         module("Alignment", ["TokenTrie"]),
@@ -121,8 +127,9 @@ let package = Package(
             dependencies: [
                 "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
                 "TokenTrie", "Tensors", "Alignment", "ItemModel", "ModelFolders", "Teachers",
-                "Recommender", "Evaluation", "Summaries",
-                "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
+                "Recommender", "Evaluation", "Summaries", "LanguageModel", "Transformer",
+                "PreferenceRanking", "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest",
+                "RedisState",
                 "SocketServer", "SummaryWriters", "Telemetry", "OperationsServer", "Settings",
                 "CShims",
                 argumentParser, nioCore, nioPosix,
@@ -162,6 +169,12 @@ let package = Package(
                 "JSONDocuments", "TestKit",
             ]),
         tests("SummariesTests", ["Summaries", "Interactions", "TestKit"]),
+        tests(
+            "PreferenceRankingTests",
+            [
+                "PreferenceRanking", "Summaries", "LanguageModel", "Transformer", "Tensors",
+                "Tokenization", "JSONDocuments", "TestKit",
+            ]),
         tests(
             "TeachersTests", ["Teachers", "Transformer", "Tensors", "Interactions", "TestKit"]),
         tests("TokenTrieTests", ["TokenTrie", "TestKit"]),

@@ -65,12 +65,12 @@ extension Assembly {
         func text(_ name: String) throws -> String {
             let path = "\(folder)/\(name).txt"
             guard let bytes = FileManager.default.contents(atPath: path),
-                bytes.count <= SummaryPrompts.bytesMax,
+                bytes.count <= PromptText.bytesMax,
                 let text = String(validating: bytes, as: UTF8.self)
             else {
                 throw PromptFault(
                     description: "\(path) cannot be read as a text of at most "
-                        + "\(SummaryPrompts.bytesMax) bytes (summaries.prompts)")
+                        + "\(PromptText.bytesMax) bytes (summaries.prompts)")
             }
             return text
         }
