@@ -116,8 +116,8 @@ let package = Package(
         module(
             "SummaryWriters",
             [
-                "Summaries", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
-                "LanguageModel", "Lanes", nioCore, nioPosix, nioHTTP1,
+                "Summaries", "PreferenceRanking", "JSONDocuments", "Tokenization", "Checkpoints",
+                "Transformer", "LanguageModel", "Lanes", nioCore, nioPosix, nioHTTP1,
             ]),
         module("Telemetry", ["Ports", "Lanes", log, histogram, "CSystemd"]),
         module("OperationsServer", [nioCore, nioPosix, nioHTTP1]),
@@ -213,7 +213,8 @@ let package = Package(
             "DaemonTests",
             [
                 "millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "Interactions",
-                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "TestKit",
+                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "Summaries",
+                "LanguageModel", "PreferenceRanking", "Transformer", "Checkpoints", "TestKit",
             ]),
         tests("RepositoryTests", ["Evaluation", "Summaries", "TestKit"]),
     ]

@@ -24,6 +24,7 @@ extension Coordinator {
         startSweepIfDue()
         tendModels()
         tendSummaries()
+        tendRankings()
         observeGauges()
         let due = feeds.due(
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
@@ -51,7 +52,7 @@ extension Coordinator {
         ]
         for (name, value) in gauges + modelGauges { act(.observe(.gauge(name, value))) }
         for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
-        for (name, value) in summaryNumbers { act(.observe(.gauge(name, Double(value)))) }
+        for (name, value) in summaryNumbers + rankingNumbers { act(.observe(.gauge(name, Double(value)))) }
     }
 
     private func retryLoads() {

@@ -80,6 +80,7 @@ extension Coordinator {
     ) {
         guard partitionCount > 0, hasCatalogue else { return reply(.failure(Self.notReady)) }
         if let name = request.teacher { return recommend(request, by: name, reply: reply) }
+        if request.mode == .trsr { return recommendRanked(request, reply: reply) }
         if [.lm, .lmText].contains(request.mode), engine.modelVersion == nil {
             return reply(.failure(configuration.hasModel ? Self.modelNotReady : Self.noModel))
         }
