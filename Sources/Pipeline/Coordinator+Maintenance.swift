@@ -23,6 +23,7 @@ extension Coordinator {
         startCheckpointIfDue()
         startSweepIfDue()
         tendModels()
+        shelf.clear(now: now)
         tendSummaries()
         observeGauges()
         let due = feeds.due(
@@ -51,7 +52,9 @@ extension Coordinator {
         ]
         for (name, value) in gauges + modelGauges { act(.observe(.gauge(name, value))) }
         for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
-        for (name, value) in summaryNumbers { act(.observe(.gauge(name, Double(value)))) }
+        for (name, value) in summaryNumbers + listNumbers {
+            act(.observe(.gauge(name, Double(value))))
+        }
     }
 
     private func retryLoads() {
@@ -241,6 +244,7 @@ extension Coordinator {
                     InfoLine("feeds_published", "\(feeds.publishedCount)"),
                     InfoLine("feeds_refused", "\(feeds.refusedCount)"),
                 ]),
+            listSection,
         ] + modelSection + modelInfo + summarySection
             + (configuration.prequential ? [meter.info] : [])
     }
