@@ -192,7 +192,10 @@ let package = Package(
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests(
             "PipelineTests",
-            ["Pipeline", "Simulation", "Summaries", "Teachers", "Recommender", "TestKit"]),
+            [
+                "Pipeline", "Simulation", "Summaries", "Teachers", "Recommender", "Filters",
+                "TestKit",
+            ]),
         tests("WireProtocolTests", ["WireProtocol", "TestKit"]),
         tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
         tests("RedisStateTests", ["RedisState", "TestKit"]),
@@ -204,7 +207,7 @@ let package = Package(
                 "Transformer", "LanguageModel", "TestKit", nioCore, nioPosix, nioHTTP1,
             ]),
         tests("TelemetryTests", ["Telemetry", "OperationsServer", "TestKit"]),
-        tests("SettingsTests", ["Settings", "TestKit"]),
+        tests("SettingsTests", ["Settings", "Filters", "TestKit"]),
         tests(
             "DaemonTests",
             [

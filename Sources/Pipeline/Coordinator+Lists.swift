@@ -137,8 +137,8 @@ extension Coordinator {
         PortError(
             .refused,
             "list '\(id)' is not kept (any more): lists are kept for "
-                + "\(configuration.listTimeToLive / 1_000) s after their last use (serving.list-ttl), "
-                + "within serving.lists-max; begin anew with REC.GET ... ASOF")
+                + "\(configuration.listTimeToLive / 1_000) s after their last use (lists.kept-ttl), "
+                + "within lists.kept-max; begin anew with REC.GET ... ASOF")
     }
 
     // MARK: - Numbers

@@ -6,7 +6,8 @@ import Teachers
 
 extension Engine {
     /// The list that a scenario makes of what a rung scores. `pool` gives the rung's best items of a number, best
-    /// first, under a gate; nil when it has nothing to go by, which is then the answer. `seed` decides what is explored.
+    /// first, under a gate; nil when it has nothing to go by, which is then the answer. `seed` decides what is
+    /// explored.
     public func arrange(
         _ scenario: Scenario, count: Int, seed: UInt64, now: Milliseconds,
         pool: (_ count: Int, _ gate: ListGate) -> [ListedItem]?

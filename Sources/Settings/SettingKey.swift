@@ -42,7 +42,7 @@ struct SettingKey: Sendable {
 
     /// Every key, in the order of the file.
     static let all: [SettingKey] =
-        input + state + recommending + teachers + summaries + output + around
+        input + state + recommending + teachers + summaries + lists + output + around
 
     static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 
@@ -63,6 +63,7 @@ struct SettingKey: Sendable {
         ("summaries", "A short text of what each user likes (docs/summaries.md)."),
         ("summaries.http", "The server that writes summaries."),
         ("catalogue", "Items known by their own records."),
+        ("lists", "How scored items become lists (docs/lists.md)."),
         ("serving", "Answers to requests."),
         ("feeds", "Lists pushed as they change."),
         ("socket", "The Unix socket that speaks the Redis protocol."),
