@@ -33,9 +33,15 @@ extension Engine {
         guard scenario.diversityLambda < 1 else {
             return ListPool(items: items, labels: labels) { _, _ in 0 }
         }
-        let vectors = items.map { rung?.direction(of: $0.item) }
+        var vectors: [Int: [Float]?] = [:]
+        func vector(_ place: Int) -> [Float]? {
+            if let known = vectors[place] { return known }
+            let vector = rung?.direction(of: items[place].item)
+            vectors[place] = .some(vector)
+            return vector
+        }
         return ListPool(items: items, labels: labels) { left, right in
-            if let left = vectors[left], let right = vectors[right] {
+            if let left = vector(left), let right = vector(right) {
                 return max(0, zip(left, right).reduce(0) { $0 + Double($1.0 * $1.1) })
             }
             return labels[left].likeness(to: labels[right])

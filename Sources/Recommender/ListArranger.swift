@@ -31,7 +31,7 @@ struct ListArranger {
     /// Places that are diversified and explored; below them the order is that of scores.
     static let placesMax = 200
 
-    /// Scored items from which a list is arranged.
+    /// Scored items among which each place is chosen.
     static func poolCount(_ count: Int) -> Int { max(count, min(4 * count, 4 * placesMax), 100) }
 
     /// Whether a list is anything but its pool's beginning.
@@ -41,48 +41,49 @@ struct ListArranger {
 
     private var isChoosing: Bool { scenario.diversityLambda < 1 || scenario.exploration > 0 }
 
+    /// `pool` may be longer than `poolCount`: what lies behind moves up where caps shut out what lies before.
     func arrange(_ pool: ListPool, count: Int) -> [ListedItem] {
         var chosen: [ListedItem] = []
         var caps = Caps(scenario)
-        var choice = Choice(pool.items)
+        var choice = Choice(pool, width: Self.poolCount(count))
         let random = CounterRandom(seed: seed)
         while chosen.count < count {
-            choice.live.removeAll { !caps.admits(pool.labels[$0]) }
-            guard !choice.live.isEmpty else { break }
             let isFree = isChoosing && chosen.count < Self.placesMax
-            let (at, propensity) =
-                isFree ? pick(choice, place: chosen.count, random) : (0, 1)
-            let index = choice.live.remove(at: at)
+            // What caps shut out once stays out: they only fill.
+            choice.drop(pool, upTo: isFree ? choice.width : 1) { !caps.admits($0) }
+            guard !choice.live.isEmpty else { break }
+            let (at, propensity) = isFree ? pick(&choice, pool, chosen.count, random) : (0, 1)
+            let index = choice.take(at: at)
             caps.take(pool.labels[index])
             var item = pool.items[index]
             item.propensity = propensity
             chosen.append(item)
-            guard isFree, scenario.diversityLambda < 1 else { continue }
-            for other in choice.live {
-                choice.likeness[other] = max(choice.likeness[other], pool.likeness(index, other))
-            }
         }
         return chosen
     }
 
-    /// A place of `live`, and the probability of having picked it.
+    /// A place among what may be chosen, and the probability of having picked it.
     private func pick(
-        _ choice: Choice, place: Int, _ random: CounterRandom
+        _ choice: inout Choice, _ pool: ListPool, _ place: Int, _ random: CounterRandom
     ) -> (Int, propensity: Double) {
         let lambda = scenario.diversityLambda
+        let window = choice.live.prefix(choice.width)
         var best = 0
-        var bestValue = -Double.infinity
-        for (at, index) in choice.live.enumerated() {
-            let value =
-                lambda * choice.relevance[index] - (1 - lambda) * choice.likeness[index]
-            if value > bestValue { (best, bestValue) = (at, value) }
+        if lambda < 1 {
+            var bestValue = -Double.infinity
+            for (at, index) in window.enumerated() {
+                let value =
+                    lambda * choice.relevance(of: index, pool)
+                    - (1 - lambda) * choice.likeness(of: index, pool)
+                if value > bestValue { (best, bestValue) = (at, value) }
+            }
         }
         let rate = scenario.exploration
         guard rate > 0 else { return (best, 1) }
-        let share = rate / Double(choice.live.count)
+        let share = rate / Double(window.count)
         var at = best
         if Double(random.uniform(2 * place)) < rate {
-            at = Int(random.bits(2 * place + 1) % UInt64(choice.live.count))
+            at = Int(random.bits(2 * place + 1) % UInt64(window.count))
         }
         return (at, at == best ? 1 - rate + share : share)
     }
@@ -90,19 +91,58 @@ struct ListArranger {
 
 /// What the choice of the next place goes by.
 private struct Choice {
-    /// Places of the pool that are free and may still be taken, best first.
-    var live: [Int]
-    /// Scores between 0 and 1.
-    let relevance: [Double]
-    /// To what is chosen already.
-    var likeness: [Double]
+    /// Places of the pool that may still be taken, best first.
+    private(set) var live: ArraySlice<Int>
+    /// How many of them a choice looks at.
+    let width: Int
+    private var taken: [Int] = []
+    private let scoreMin: Double
+    private let scoreRange: Double
+    /// Greatest likeness of each to those taken, as far as `counted` of them.
+    private var likeness: [Double]
+    private var counted: [Int]
 
-    init(_ items: [ListedItem]) {
-        live = Array(items.indices)
-        let low = items.map(\.score).min() ?? 0
-        let width = (items.map(\.score).max() ?? 0) - low
-        relevance = items.map { width > 0 ? ($0.score - low) / width : 1 }
-        likeness = Array(repeating: 0, count: items.count)
+    init(_ pool: ListPool, width: Int) {
+        live = Array(pool.items.indices)[...]
+        self.width = width
+        let window = pool.items.prefix(width)
+        scoreMin = window.last?.score ?? 0
+        scoreRange = (window.first?.score ?? 0) - scoreMin
+        likeness = Array(repeating: 0, count: pool.items.count)
+        counted = Array(repeating: 0, count: pool.items.count)
+    }
+
+    /// Leaves out what is out, until `limit` that stay are in front.
+    mutating func drop(
+        _ pool: ListPool, upTo limit: Int, where isOut: (ItemLabels) -> Bool
+    ) {
+        live = live.drop { isOut(pool.labels[$0]) }
+        var kept: [Int] = []
+        var at = live.startIndex
+        while at < live.endIndex, kept.count < limit {
+            if !isOut(pool.labels[live[at]]) { kept.append(live[at]) }
+            at += 1
+        }
+        if kept.count < at - live.startIndex { live = kept + live[at...] }
+    }
+
+    mutating func take(at place: Int) -> Int {
+        let index = live.remove(at: live.startIndex + place)
+        taken.append(index)
+        return index
+    }
+
+    /// The score between 0 for the last of the first window and 1 for the best.
+    func relevance(of index: Int, _ pool: ListPool) -> Double {
+        scoreRange > 0 ? (pool.items[index].score - scoreMin) / scoreRange : 1
+    }
+
+    mutating func likeness(of index: Int, _ pool: ListPool) -> Double {
+        for other in taken[counted[index]...] {
+            likeness[index] = max(likeness[index], pool.likeness(index, other))
+        }
+        counted[index] = taken.count
+        return likeness[index]
     }
 }
 

@@ -3,7 +3,9 @@
 import Foundation
 import Glibc
 import Interactions
+import ItemModel
 import KafkaIngest
+import ModelFolders
 import Simulation
 import TestKit
 import Testing
@@ -151,6 +153,82 @@ extension DaemonTests {
             let sources = (session.elements ?? []).compactMap { $0.elements?.last?.text }
             #expect(sources.contains("rules"))
             #expect(!"\(session)".contains("item-1\""))
+        }
+
+        /// The 50 items' cosines to one of them, by the slow way.
+        private static func cosines(to item: Int, _ folder: ItemModelFolder) -> [Float] {
+            var scorer = ItemScorer(folder.parameters)
+            let vectors = scorer.vectors(
+                of: (0..<50).map {
+                    (number: $0 < 40 ? Int32($0) : .max, tokens: folder.tokens(of: "Title \($0)"))
+                })
+            let width = folder.parameters.layout.shape.width
+            let rows = (0..<50).map { Array(vectors[$0 * width..<($0 + 1) * width]) }
+            let product = { (left: [Float], right: [Float]) in
+                zip(left, right).reduce(0) { $0 + $1.0 * $1.1 }
+            }
+            return rows.map {
+                product($0, rows[item])
+                    / (product($0, $0) * product(rows[item], rows[item])).squareRoot()
+            }
+        }
+
+        @Test(
+            "lists of the model are filtered and paged the same way, and its vectors say what is alike"
+        )
+        func model() async throws {
+            let folder = try TemporaryDirectory()
+            let path = folder.file("model")
+            let model = try Models.writeModel(seed: 3, to: path)
+            let broker = try await Broker()
+            let redis = try await RedisServer()
+            var options = Daemon.Options()
+            options.extra = "model:\n  folder: \(path)"
+            let daemon = try Daemon(broker: broker.servers, redis: redis.socketPath, options)
+            defer { withExtendedLifetime((broker, redis)) {} }
+            try await broker.produceItems(SimulatedLog.itemRecords(50))
+            try await daemon.start()
+            let client = try daemon.connect()
+            let history = ["item-7", "item-30"]
+            for item in history { _ = try client.ask("EVENT.ADD", "ann", item, "view") }
+            let isReady = await holds {
+                try client.ask("USER.GET", "ann")["events"]?.number == 2
+                    && daemon.info("model_items") == "50"
+                    && daemon.info("model_items_pending") == "0"
+            }
+            try #require(isReady, "\(daemon.lastWords)")
+
+            let ranking = Models.best(model, history: history, count: 50)
+            let some = (0..<50).filter { $0 % 3 == 1 }.map { "item-\($0)" }
+            let filter = "id IN (" + some.map { "'\($0)'" }.joined(separator: ",") + ")"
+            let filtered = try client.ask(
+                "REC.GET", "ann", "MODE", "lm", "COUNT", "9", "FILTER", filter)
+            #expect(
+                filtered.elements?.compactMap(\.text)
+                    == Array(ranking.filter(some.contains).prefix(9)))
+            let first = try client.ask("REC.GET", "ann", "MODE", "lm", "COUNT", "9", "ASOF")
+            #expect(
+                first.elements?.last?.elements?.compactMap(\.text) == Array(ranking.prefix(9)))
+            let id = try #require(first.elements?.first?["id"]?.text)
+            let second = try client.ask("REC.NEXT", id, "COUNT", "11")
+            #expect(second.elements?.compactMap(\.text) == Array(ranking[9..<20]))
+
+            let cosines = Self.cosines(to: 12, model)
+            let alike = (0..<50).filter { $0 != 12 }.sorted { cosines[$0] > cosines[$1] }
+            let similar = try client.ask(
+                "REC.SIMILAR", "item-12", "COUNT", "8", "WITHSOURCES")
+            let places = similar.elements?.compactMap(\.elements) ?? []
+            #expect(
+                places.map { $0.first?.text } == alike.prefix(8).map { "item-\($0)" })
+            #expect(places.allSatisfy { $0.last?.text == "vectors" })
+
+            _ = try client.ask("ITEM.SET", "item-50", #"{"title":"Title 8"}"#)
+            let joined = await holds {
+                try client.ask("REC.GET", "ann", "MODE", "lm", "FILTER", "id = 'item-50'")
+                    .elements?.count == 1
+                    && client.ask("REC.SIMILAR", "item-50", "COUNT", "3").elements?.count == 3
+            }
+            #expect(joined, "\(daemon.lastWords)")
         }
     }
 }

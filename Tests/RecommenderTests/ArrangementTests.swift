@@ -157,6 +157,37 @@ struct ArrangementTests {
         #expect(diverseLikeness * 4 < plainLikeness * 3)
     }
 
+    @Test("a diverse list takes the greedy best of lambda relevance and likeness, place by place")
+    func marginalRelevance() throws {
+        let shop = try RuledShop(seed: 8)
+        let labels = { (item: ListedItem) -> Set<String> in
+            guard let entry = shop.engine.catalogue[item.item] else { return [] }
+            return Set(entry.categories + (entry.brand.map { ["brand: \($0)"] } ?? []))
+        }
+        let likeness = { (left: ListedItem, right: ListedItem) -> Double in
+            let union = labels(left).union(labels(right)).count
+            return union == 0
+                ? 0 : Double(labels(left).intersection(labels(right)).count) / Double(union)
+        }
+        for state in shop.shop.states {
+            // The whole shop is less than the pool: nothing is left out of the choice.
+            var rest = shop.list(Scenario(), state, count: 100)
+            let low = try #require(rest.last).score
+            let range = try #require(rest.first).score - low
+            var expected: [ListedItem] = []
+            while expected.count < 12, !rest.isEmpty {
+                let values = rest.map { item in
+                    0.6 * (item.score - low) / range
+                        - 0.4 * (expected.map { likeness(item, $0) }.max() ?? 0)
+                }
+                let best = try #require(values.indices.max { values[$0] < values[$1] })
+                expected.append(rest.remove(at: best))
+            }
+            let list = shop.list(Scenario(diversityLambda: 0.6), state, count: 12)
+            #expect(list == expected)
+        }
+    }
+
     @Test("exploration draws what its propensities say, the same for the same seed")
     func exploration() throws {
         let shop = try RuledShop(seed: 4)
