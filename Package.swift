@@ -73,6 +73,12 @@ let package = Package(
             "LanguageModel",
             ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
         module("Summaries", ["Interactions"]),
+        module(
+            "PreferenceRanking",
+            [
+                "JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer",
+                "LanguageModel", "Summaries",
+            ]),
         module("Teachers", ["Interactions", "Tensors", "Transformer"]),
         module("TokenTrie"),
         module("Alignment", ["TokenTrie"]),
@@ -117,8 +123,8 @@ let package = Package(
         module(
             "SummaryWriters",
             [
-                "Summaries", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
-                "LanguageModel", "Lanes", nioCore, nioPosix, nioHTTP1,
+                "Summaries", "PreferenceRanking", "JSONDocuments", "Tokenization", "Checkpoints",
+                "Transformer", "LanguageModel", "Lanes", nioCore, nioPosix, nioHTTP1,
             ]),
         module("Telemetry", ["Ports", "Lanes", log, histogram, "CSystemd"]),
         module("OperationsServer", [nioCore, nioPosix, nioHTTP1]),
@@ -128,8 +134,9 @@ let package = Package(
             dependencies: [
                 "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
                 "TokenTrie", "Tensors", "Alignment", "ItemModel", "ModelFolders", "Teachers",
-                "Recommender", "Evaluation", "Summaries",
-                "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
+                "Recommender", "Evaluation", "Summaries", "LanguageModel", "Transformer",
+                "PreferenceRanking", "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest",
+                "RedisState",
                 "SocketServer", "SummaryWriters", "Telemetry", "OperationsServer", "Settings",
                 "CShims",
                 argumentParser, nioCore, nioPosix,
@@ -169,6 +176,12 @@ let package = Package(
                 "JSONDocuments", "TestKit",
             ]),
         tests("SummariesTests", ["Summaries", "Interactions", "TestKit"]),
+        tests(
+            "PreferenceRankingTests",
+            [
+                "PreferenceRanking", "Summaries", "LanguageModel", "Transformer", "Tensors",
+                "Tokenization", "JSONDocuments", "TestKit",
+            ]),
         tests(
             "TeachersTests", ["Teachers", "Transformer", "Tensors", "Interactions", "TestKit"]),
         tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
@@ -212,7 +225,8 @@ let package = Package(
             "DaemonTests",
             [
                 "millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "Interactions",
-                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "TestKit",
+                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "Summaries",
+                "LanguageModel", "PreferenceRanking", "Transformer", "Checkpoints", "TestKit",
             ]),
         tests("RepositoryTests", ["Evaluation", "Summaries", "TestKit"]),
     ]

@@ -25,6 +25,7 @@ extension Coordinator {
         tendModels()
         shelf.clear(now: now)
         tendSummaries()
+        tendRankings()
         observeGauges()
         let due = feeds.due(
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
@@ -52,7 +53,7 @@ extension Coordinator {
         ]
         for (name, value) in gauges + modelGauges { act(.observe(.gauge(name, value))) }
         for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
-        for (name, value) in summaryNumbers + listNumbers {
+        for (name, value) in summaryNumbers + rankingNumbers + listNumbers {
             act(.observe(.gauge(name, Double(value))))
         }
     }

@@ -86,6 +86,7 @@ extension Coordinator {
             request.count = scenario(request.scenario, nil).count ?? request.count
         }
         if let name = request.teacher { return recommend(request, by: name, reply: reply) }
+        if request.mode == .trsr { return recommendRanked(request, reply: reply) }
         if [.lm, .lmText].contains(request.mode), engine.modelVersion == nil {
             return reply(.failure(configuration.hasModel ? Self.modelNotReady : Self.noModel))
         }

@@ -138,6 +138,7 @@ public final class Coordinator {
     var meter = PrequentialMeter()
     var models = ModelDesk()
     var summaries = SummaryDesk()
+    var rankings = RankingDesk()
     // Counters for INFO.
     var eventCount: UInt64 = 0
     var duplicateCount: UInt64 = 0

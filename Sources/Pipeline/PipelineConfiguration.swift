@@ -59,6 +59,8 @@ public struct PipelineConfiguration: Sendable {
 
     /// Nil keeps none.
     public var summaries: SummaryConfiguration?
+    /// Nil ranks no lists by a language model.
+    public var ranking: RankingConfiguration?
 
     /// Score every event before learning from it.
     public var prequential = false

@@ -10,6 +10,8 @@ public enum ServingMode: String, Sendable, CaseIterable {
     case auto, lm
     case lmText = "lm-text"
     case cf, popular
+    /// The list of `auto`, in the order of a language model that is asked about each item.
+    case trsr
 }
 
 /// `REC.GET`: the best items for a user now.

@@ -12,6 +12,7 @@ public struct MillraceSettings: Sendable, Hashable {
     public var rules = RulesSettings()
     public var teachers = TeacherSettings()
     public var summaries = SummarySettings()
+    public var ranking = RankingSettings()
     public var popularity = PopularitySettings()
     public var catalogue = CatalogueSettings()
     public var lists = ListSettings()

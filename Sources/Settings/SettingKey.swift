@@ -42,7 +42,7 @@ struct SettingKey: Sendable {
 
     /// Every key, in the order of the file.
     static let all: [SettingKey] =
-        input + state + recommending + teachers + summaries + lists + output + around
+        input + state + recommending + teachers + summaries + ranking + lists + output + around
 
     static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 
@@ -62,6 +62,7 @@ struct SettingKey: Sendable {
         ("teachers", "Collaborative models beside the rules (docs/teachers.md)."),
         ("summaries", "A short text of what each user likes (docs/summaries.md)."),
         ("summaries.http", "The server that writes summaries."),
+        ("ranking", "A language model that is asked about each item of a list (docs/ranker.md)."),
         ("catalogue", "Items known by their own records."),
         ("lists", "How scored items become lists (docs/lists.md)."),
         ("serving", "Answers to requests."),

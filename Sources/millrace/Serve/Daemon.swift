@@ -117,6 +117,7 @@ final class Daemon: Sendable {
         let store = RedisStateStore(try assembly.redis())
         var configuration = assembly.pipeline()
         configuration.summaries = try assembly.summaries()
+        configuration.ranking = try assembly.ranking()
         let pipeline = Pipeline(
             configuration, source: source, sink: sink, store: store, observer: telemetry,
             clock: clock,

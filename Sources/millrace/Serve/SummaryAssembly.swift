@@ -63,18 +63,41 @@ extension Assembly {
     private func prompts() throws -> SummaryPrompts {
         guard let folder = settings.summaries.promptFolder else { return .standard }
         func text(_ name: String) throws -> String {
-            let path = "\(folder)/\(name).txt"
-            guard let bytes = FileManager.default.contents(atPath: path),
-                bytes.count <= SummaryPrompts.bytesMax,
-                let text = String(validating: bytes, as: UTF8.self)
-            else {
-                throw PromptFault(
-                    description: "\(path) cannot be read as a text of at most "
-                        + "\(SummaryPrompts.bytesMax) bytes (summaries.prompts)")
-            }
-            return text
+            try promptText(folder, name, "summaries.prompts")
         }
         return try SummaryPrompts(
             instruction: text("instruction"), first: text("first"), next: text("next"))
+    }
+
+    /// Nil where no language model ranks lists.
+    func ranking() throws -> RankingConfiguration? {
+        let from = settings.ranking
+        guard let folder = from.folder else { return nil }
+        let prompts = try from.promptFolder.map {
+            try RankingPrompts(
+                instruction: promptText($0, "rank-instruction", "ranking.prompts"),
+                question: promptText($0, "rank-question", "ranking.prompts"))
+        }
+        var to = RankingConfiguration(
+            try LocalRanker(
+                folder: folder, adapter: from.adapter, prompts: prompts ?? .standard,
+                queueMax: from.queueMax, weightBytesMax: from.weightBytesMax))
+        to.recentCount = from.recentCount
+        to.candidatesMax = from.candidatesMax
+        to.timeoutMilliseconds = from.timeout.wholeMilliseconds
+        return to
+    }
+
+    private func promptText(_ folder: String, _ name: String, _ key: String) throws -> String {
+        let path = "\(folder)/\(name).txt"
+        guard let bytes = FileManager.default.contents(atPath: path),
+            bytes.count <= PromptText.bytesMax,
+            let text = String(validating: bytes, as: UTF8.self)
+        else {
+            throw PromptFault(
+                description: "\(path) cannot be read as a text of at most "
+                    + "\(PromptText.bytesMax) bytes (\(key))")
+        }
+        return text
     }
 }
