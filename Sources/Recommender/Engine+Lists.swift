@@ -21,8 +21,10 @@ extension Engine {
             guard let items = pool(poolCount, gate) else { return nil }
             let list = arranger.arrange(self.pool(items, scenario), count: count)
             // Caps leave places free: further down there may be what fills them.
-            guard list.count < count, items.count == poolCount else { return list }
-            poolCount *= 4
+            guard list.count < count, items.count == poolCount,
+                poolCount < ListArranger.poolMax
+            else { return list }
+            poolCount = min(4 * poolCount, ListArranger.poolMax)
         }
     }
 

@@ -34,6 +34,9 @@ struct ListArranger {
     /// Scored items among which each place is chosen.
     static func poolCount(_ count: Int) -> Int { max(count, min(4 * count, 4 * placesMax), 100) }
 
+    /// The best items that caps may have to look through; a list they leave places free in by then stays short.
+    static let poolMax = 10_000
+
     /// Whether a list is anything but its pool's beginning.
     var isPlain: Bool {
         scenario.brandMax == nil && scenario.categoryMax == nil && !isChoosing

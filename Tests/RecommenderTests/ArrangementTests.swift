@@ -157,6 +157,26 @@ struct ArrangementTests {
         #expect(diverseLikeness * 4 < plainLikeness * 3)
     }
 
+    @Test("caps look through ten thousand items and no more")
+    func capsHaveABound() throws {
+        let shop = try RuledShop(seed: 1)
+        for index in 0..<10_100 {
+            let id = try #require(ItemID("many-\(index)"))
+            let brand = index == 0 ? "rare" : "common"
+            _ = shop.engine.change(.set(ItemRecord(id: id, title: "t", brand: brand), json: []))
+        }
+        let many = try Filter("NOT title CONTAINS 'item'")
+        let asked = Scenario(filters: [many], brandMax: 1)
+        var poolCounts: [Int] = []
+        let list = shop.engine.arrange(asked, count: 5, seed: 0, now: Shop.now) { count, gate in
+            poolCounts.append(count)
+            return shop.engine.recommend(
+                UserState(), count: count, rung: .popular, gate: gate, now: Shop.now)
+        }
+        #expect(poolCounts == [100, 400, 1_600, 6_400, 10_000])
+        #expect((1...2).contains(list?.count ?? 0))
+    }
+
     @Test("a diverse list takes the greedy best of lambda relevance and likeness, place by place")
     func marginalRelevance() throws {
         let shop = try RuledShop(seed: 8)
