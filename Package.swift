@@ -84,9 +84,13 @@ let package = Package(
         module("Alignment", ["TokenTrie"]),
         module("ItemModel", ["TokenTrie", "Alignment", "Tensors", "Transformer"]),
         module("Combiner", ["Interactions"]),
+        module("Filters"),
         module(
             "Recommender",
-            ["Interactions", "Tensors", "ItemModel", "Teachers", "TokenTrie", "Combiner"]),
+            [
+                "Interactions", "Filters", "Tensors", "ItemModel", "Teachers", "TokenTrie",
+                "Combiner",
+            ]),
         module("Evaluation", ["Interactions", "Teachers", "Combiner", "Recommender"]),
 
         module(
@@ -97,13 +101,13 @@ let package = Package(
             ]),
 
         // The rim: ports, lanes and the parts that touch the world.
-        module("Ports", ["Interactions"]),
+        module("Ports", ["Interactions", "Filters"]),
         module("Lanes", ["CShims"]),
         module(
             "Pipeline",
             [
-                "Interactions", "Summaries", "Teachers", "TokenTrie", "Recommender", "Ports",
-                "Lanes",
+                "Interactions", "Filters", "Summaries", "Teachers", "TokenTrie", "Recommender",
+                "Ports", "Lanes",
                 deque,
             ]),
         module("WireProtocol"),
@@ -112,7 +116,10 @@ let package = Package(
         module("RedisState", ["Interactions", "Ports", "Lanes", "CHiredis"]),
         module(
             "SocketServer",
-            ["Interactions", "WireProtocol", "Ports", "CShims", nioCore, nioPosix, deque]),
+            [
+                "Interactions", "Filters", "WireProtocol", "Ports", "CShims", nioCore, nioPosix,
+                deque,
+            ]),
         module(
             "SummaryWriters",
             [
@@ -121,7 +128,7 @@ let package = Package(
             ]),
         module("Telemetry", ["Ports", "Lanes", log, histogram, "CSystemd"]),
         module("OperationsServer", [nioCore, nioPosix, nioHTTP1]),
-        module("Settings", [yams]),
+        module("Settings", ["Filters", yams]),
         .executableTarget(
             name: "millrace",
             dependencies: [
@@ -152,7 +159,7 @@ let package = Package(
             name: "FuzzLaws",
             dependencies: [
                 "WireProtocol", "RecordDecoding", "Interactions", "Teachers", "Recommender",
-                "Evaluation", "Ports", "Settings", "TestKit",
+                "Evaluation", "Filters", "Ports", "Settings", "TestKit",
             ],
             path: "Tests/Fuzz/Laws", swiftSettings: strict),
         tests("FuzzTests", ["FuzzLaws", "TestKit"]),
@@ -195,11 +202,16 @@ let package = Package(
             ]),
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
         tests("CombinerTests", ["Combiner", "Interactions", "TestKit"]),
-        tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
+        tests("FiltersTests", ["Filters", "TestKit"]),
+        tests(
+            "RecommenderTests", ["Recommender", "Filters", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests(
             "PipelineTests",
-            ["Pipeline", "Simulation", "Summaries", "Teachers", "Recommender", "TestKit"]),
+            [
+                "Pipeline", "Simulation", "Summaries", "Teachers", "Recommender", "Filters",
+                "TestKit",
+            ]),
         tests("WireProtocolTests", ["WireProtocol", "TestKit"]),
         tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
         tests("RedisStateTests", ["RedisState", "TestKit"]),
@@ -211,7 +223,7 @@ let package = Package(
                 "Transformer", "LanguageModel", "ModelServer", "TestKit", nioHTTP1,
             ]),
         tests("TelemetryTests", ["Telemetry", "OperationsServer", "TestKit"]),
-        tests("SettingsTests", ["Settings", "TestKit"]),
+        tests("SettingsTests", ["Settings", "Filters", "TestKit"]),
         tests(
             "DaemonTests",
             [

@@ -23,6 +23,7 @@ extension Coordinator {
         startCheckpointIfDue()
         startSweepIfDue()
         tendModels()
+        shelf.clear(now: now)
         tendSummaries()
         tendRankings()
         observeGauges()
@@ -52,7 +53,9 @@ extension Coordinator {
         ]
         for (name, value) in gauges + modelGauges { act(.observe(.gauge(name, value))) }
         for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
-        for (name, value) in summaryNumbers + rankingNumbers { act(.observe(.gauge(name, Double(value)))) }
+        for (name, value) in summaryNumbers + rankingNumbers + listNumbers {
+            act(.observe(.gauge(name, Double(value))))
+        }
     }
 
     private func retryLoads() {
@@ -242,6 +245,7 @@ extension Coordinator {
                     InfoLine("feeds_published", "\(feeds.publishedCount)"),
                     InfoLine("feeds_refused", "\(feeds.refusedCount)"),
                 ]),
+            listSection,
         ] + modelSection + modelInfo + summarySection
             + (configuration.prequential ? [meter.info] : [])
     }

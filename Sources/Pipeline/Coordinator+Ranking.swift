@@ -1,5 +1,5 @@
-// `MODE trsr`: the list of the ladder, put in the order a language model gives it (LLM-TRSR's recommender). The model is
-// asked beside the engine's lane; when it fails or is late, the list is answered as it stood, under its own rung.
+// `MODE trsr`: the list of the ladder, put in the order a language model gives it (LLM-TRSR's recommender). The model
+// is asked beside the engine's lane; when it fails or is late, the list is answered as it stood, under its own rung.
 
 import Interactions
 import Ports
@@ -46,6 +46,12 @@ extension Coordinator {
     func recommendRanked(_ request: RecommendRequest, reply: @escaping Reply<Recommendation>) {
         guard let ranking = configuration.ranking else { return reply(.failure(Self.noRanker)) }
         let version = version(of: request.user)
+        let reply: Reply<Recommendation> = { [unowned self] result in
+            switch result {
+            case .success(let list): deliver(list, for: request, reply)
+            case .failure: reply(result)
+            }
+        }
         withUser(request.user) { [unowned self] state, _ in
             var first = request
             first.mode = .auto

@@ -190,6 +190,7 @@ final class Daemon: Sendable {
                     [("key", change.key), ("before", change.before), ("after", change.after)])
             }
             log.levelMin = Self.severity(new.telemetry.logLevel)
+            pipeline.withLock { $0 }?.setScenarios(new.lists.scenarios)
             if state.withLock({ $0.isReady }) { models.withLock { $0 }?.load(new.model) }
             return new
         } catch {
