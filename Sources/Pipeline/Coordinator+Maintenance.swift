@@ -24,6 +24,7 @@ extension Coordinator {
         startSweepIfDue()
         tendModels()
         tendSummaries()
+        tellPulse()
         observeGauges()
         let due = feeds.due(
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)

@@ -133,6 +133,7 @@ public final class Coordinator {
     var meter = PrequentialMeter()
     var models = ModelDesk()
     var summaries = SummaryDesk()
+    var sampler = EventSampler()
     // Counters for INFO.
     var eventCount: UInt64 = 0
     var duplicateCount: UInt64 = 0

@@ -91,14 +91,14 @@ struct RefreshGate {
             candidate: ranks.candidate, current: ranks.current)
     }
 
-    private func table(_ parameters: ItemModelParameters) -> [Float] {
+    func table(_ parameters: ItemModelParameters) -> [Float] {
         var table = textVectors
         let count = textVectors.count / parameters.layout.shape.width
         parameters.addIdentity((0..<Int32(count)).map { $0 }, to: &table)
         return table
     }
 
-    private func answers(
+    func answers(
         _ scorer: inout ItemScorer, _ table: [Float], _ cases: [RefreshData.Case]
     ) -> [(logLikelihood: Double, rank: Rank)] {
         let states = scorer.states(of: cases.map(\.history), table: table)

@@ -1,0 +1,114 @@
+// How the model that serves does on events that it has not learnt from, and whether the one before it would have done
+// better. Both answer the same sampled events, each from what its user had done before; neither answer is served.
+
+import Evaluation
+import Interactions
+import ItemModel
+import Pipeline
+
+struct ShadowJudge {
+    fileprivate struct Side {
+        var scorer: ItemScorer
+        let table: [Float]
+
+        init(_ parameters: ItemModelParameters, _ gate: RefreshGate) {
+            scorer = ItemScorer(parameters)
+            table = gate.table(parameters)
+        }
+    }
+
+    /// The model on probation, by its version, and what would serve instead.
+    struct Probation {
+        let version: String
+        var test: NotWorseTest
+        var left: Int
+        fileprivate var before: Side
+    }
+
+    private let gate: RefreshGate
+    private let numbers: [ItemKey: Int32]
+    private var serving: Side
+    private(set) var probation: Probation?
+    private(set) var sampleCount = 0
+    /// NDCG@10 of the model that serves: over its first window, and over the latest whole one.
+    private(set) var firstGain: Double?
+    private(set) var latestGain: Double?
+    private var window = (count: 0, sum: 0.0)
+
+    static let windowCount = 2_000
+
+    /// `texts` holds the items in the order of the models' identity rows, then others.
+    init(
+        serving: ItemModelParameters, items: [ItemID], textVectors: [Float]
+    ) {
+        gate = RefreshGate(
+            textVectors: textVectors, listed: [UInt8](repeating: 1, count: items.count))
+        var numbers: [ItemKey: Int32] = [:]
+        for (number, item) in items.enumerated() { numbers[item.key] = Int32(number) }
+        self.numbers = numbers
+        self.serving = Side(serving, gate)
+    }
+
+    /// From now on the two are compared; the test says "not worse" of the earlier one when the later one is worse.
+    mutating func begin(
+        _ version: String, against before: ItemModelParameters, samples: Int, error: Double
+    ) {
+        probation = Probation(
+            version: version, test: NotWorseTest(margin: 0, error: error, cut: 1), left: samples,
+            before: Side(before, gate))
+    }
+
+    /// How far the accuracy has fallen, as a share of what it was at first; nil before there is enough to say.
+    var drift: Double? {
+        guard let firstGain, let latestGain, firstGain > 0 else { return nil }
+        return max(0, 1 - latestGain / firstGain)
+    }
+
+    enum Finding: Equatable {
+        case worse(String)
+        /// The probation is over.
+        case kept
+    }
+
+    /// Takes samples in their order; a finding ends the probation.
+    mutating func judge(_ samples: [EventSample]) -> Finding? {
+        let cases = samples.compactMap { sample -> RefreshData.Case? in
+            let history = sample.history.compactMap { numbers[$0] }
+            guard let target = numbers[sample.target], !history.isEmpty else { return nil }
+            return RefreshData.Case(history: history, target: target)
+        }
+        guard !cases.isEmpty else { return nil }
+        let own = gains(&serving, cases)
+        for gain in own { note(gain) }
+        guard var probation else { return nil }
+        let other = gains(&probation.before, cases)
+        for (mine, before) in zip(own, other) { probation.test.add(before - mine) }
+        probation.left -= cases.count
+        self.probation = probation
+        if probation.test.hasPassed {
+            self.probation = nil
+            return .worse(
+                "NDCG@10 on \(grouped(probation.test.count)) newer events is worse than before, shown by a "
+                    + "test with error \(probation.test.error)")
+        }
+        guard probation.left <= 0 else { return nil }
+        self.probation = nil
+        return .kept
+    }
+
+    private func gains(_ side: inout Side, _ cases: [RefreshData.Case]) -> [Double] {
+        gate.answers(&side.scorer, side.table, cases).map {
+            Metric.gain.value($0.rank, cutoff: 10)
+        }
+    }
+
+    private mutating func note(_ gain: Double) {
+        sampleCount += 1
+        window.count += 1
+        window.sum += gain
+        guard window.count >= Self.windowCount else { return }
+        latestGain = window.sum / Double(window.count)
+        if firstGain == nil { firstGain = latestGain }
+        window = (0, 0)
+    }
+}
