@@ -62,7 +62,8 @@ extension ArgumentReader {
         let text = try text("version")
         guard (1...Self.modelVersionBytesMax).contains(text.utf8.count) else {
             throw ArgumentError(
-                "ERR version has \(text.utf8.count) bytes: 1 to \(Self.modelVersionBytesMax) are accepted")
+                "ERR version has \(text.utf8.count) bytes: 1 to \(Self.modelVersionBytesMax) are accepted"
+            )
         }
         return text
     }

@@ -14,7 +14,7 @@ import WireProtocol
 @testable import millrace
 
 /// Changes every item's identity vector and the inter blocks; the seed makes it answer differently.
-private func adapter(of base: ItemModelFolder, seed: UInt64) -> ItemAdapterFolder {
+func randomAdapter(of base: ItemModelFolder, seed: UInt64) -> ItemAdapterFolder {
     var random = TestKit.SeededRandom(seed: seed)
     var adapter = ItemAdapter(base.parameters.layout, rank: 2, alpha: 4, seed: seed)
     for index in adapter.pairs.parameters.indices {
@@ -46,7 +46,7 @@ struct AdapterStoreTests {
         func publish(_ seed: UInt64) throws -> String {
             let turn = try store.takeTurn()
             defer { turn.end() }
-            let one = adapter(of: base, seed: seed)
+            let one = randomAdapter(of: base, seed: seed)
             let version = try base.applying(one).version
             try store.publish(one, version: version, reason: "test")
             return version
@@ -141,11 +141,11 @@ extension DaemonTests {
             let base = try Models.writeModel(seed: 1, to: path)
             let store = AdapterStore(folder: folder.file("adapters"), base: base)
             let models = try (1...2).map { seed in
-                try base.applying(adapter(of: base, seed: UInt64(seed)))
+                try base.applying(randomAdapter(of: base, seed: UInt64(seed)))
             }
             let turn = try store.takeTurn()
             try store.publish(
-                adapter(of: base, seed: 1), version: models[0].version, reason: "")
+                randomAdapter(of: base, seed: 1), version: models[0].version, reason: "")
             let broker = try await Broker()
             let redis = try await RedisServer()
             var options = Daemon.Options()
@@ -172,7 +172,7 @@ extension DaemonTests {
             #expect(lists[0] != Models.best(base, history: history, count: 10))
             #expect(try Models.list(connection, "ann").items == lists[0])
             try store.publish(
-                adapter(of: base, seed: 2), version: models[1].version, reason: "")
+                randomAdapter(of: base, seed: 2), version: models[1].version, reason: "")
             turn.end()
             daemon.process?.signal(SIGHUP)
             var served: [String?] = []

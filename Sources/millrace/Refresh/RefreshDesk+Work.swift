@@ -181,40 +181,23 @@ extension RefreshDesk {
         do throws(DocumentError) {
             let base = try ItemModelFolder(path: path)
             guard base.version == loaded?.base else { return }
-            let adapter: ItemAdapterFolder? =
-                if let current = store.current {
-                    try ItemAdapterFolder(path: current.path, for: base)
-                } else { nil }
-            var items = adapter?.items ?? base.items
-            let known = Set(items)
-            items += titles.lazy.map(\.id).filter { !known.contains($0) }
-            let texts = Dictionary(titles.map { ($0.id, $0.title) }) { $1 }
-            var scorer = ItemScorer(base.parameters)
-            let vectors = scorer.textVectors(
-                of: items.map { base.tokens(of: texts[$0] ?? $0.text) })
             var judge = ShadowJudge(
-                serving: adapter.map { base.parameters.applying($0.adapter) } ?? base.parameters,
-                items: items, textVectors: vectors)
+                serving: try Self.model(base, store.current), base: base, titles: titles)
             if settings.probation > 0, let version = store.versionOnProbation {
+                let before = store.before(version).flatMap(store.adapter)
                 judge.begin(
-                    version, against: try before(version, base, adapter, store),
+                    version, against: try Self.model(base, before),
                     samples: settings.probation, error: settings.rollBackError)
             }
             self.judge = judge
         } catch { note(.warning, "the model is not watched: \(error)") }
     }
 
-    private func before(
-        _ version: String, _ base: ItemModelFolder, _ adapter: ItemAdapterFolder?,
-        _ store: AdapterStore
-    ) throws(DocumentError) -> ItemModelParameters {
-        guard let place = store.before(version).flatMap(store.adapter) else {
-            return base.parameters
-        }
-        let folder = try ItemAdapterFolder(path: place.path, for: base)
-        // Its rows are numbered by its own items, which begin those of whatever goes on from it.
-        guard adapter?.items.starts(with: folder.items) == true else { return base.parameters }
-        return base.parameters.applying(folder.adapter)
+    private static func model(
+        _ base: ItemModelFolder, _ adapter: AdapterStore.Adapter?
+    ) throws(DocumentError) -> ItemModelFolder {
+        guard let adapter else { return base }
+        return try base.applying(ItemAdapterFolder(path: adapter.path, for: base))
     }
 }
 

@@ -4,16 +4,26 @@
 import Evaluation
 import Interactions
 import ItemModel
+import ModelFolders
 import Pipeline
 
 struct ShadowJudge {
+    /// A model with vectors of all items that are judged by; its identity rows are those of its own items.
     fileprivate struct Side {
         var scorer: ItemScorer
         let table: [Float]
 
-        init(_ parameters: ItemModelParameters, _ gate: RefreshGate) {
-            scorer = ItemScorer(parameters)
-            table = gate.table(parameters)
+        init(_ model: ItemModelFolder, textVectors: [Float], rows: [ItemID: Int]) {
+            scorer = ItemScorer(model.parameters)
+            var table = textVectors
+            let width = model.parameters.layout.shape.width
+            for (number, item) in model.items.enumerated() {
+                guard let row = rows[item] else { continue }
+                var vector = Array(table[row * width..<(row + 1) * width])
+                model.parameters.addIdentity([Int32(number)], to: &vector)
+                table.replaceSubrange(row * width..<(row + 1) * width, with: vector)
+            }
+            self.table = table
         }
     }
 
@@ -26,6 +36,8 @@ struct ShadowJudge {
     }
 
     private let gate: RefreshGate
+    private let textVectors: [Float]
+    private let rows: [ItemID: Int]
     private let numbers: [ItemKey: Int32]
     private var serving: Side
     private(set) var probation: Probation?
@@ -37,25 +49,34 @@ struct ShadowJudge {
 
     static let windowCount = 2_000
 
-    /// `texts` holds the items in the order of the models' identity rows, then others.
+    /// Judges by the base's items and the catalogue as it is.
     init(
-        serving: ItemModelParameters, items: [ItemID], textVectors: [Float]
+        serving: ItemModelFolder, base: ItemModelFolder, titles: [(id: ItemID, title: String)]
     ) {
-        gate = RefreshGate(
-            textVectors: textVectors, listed: [UInt8](repeating: 1, count: items.count))
-        var numbers: [ItemKey: Int32] = [:]
-        for (number, item) in items.enumerated() { numbers[item.key] = Int32(number) }
-        self.numbers = numbers
-        self.serving = Side(serving, gate)
+        var rows: [ItemID: Int] = [:]
+        var texts: [[Int32]] = []
+        for (item, title) in titles.map({ ($0.id, $0.title) }) + base.items.map({ ($0, $0.text) })
+        where rows[item] == nil {
+            rows[item] = texts.count
+            texts.append(base.tokens(of: title))
+        }
+        var scorer = ItemScorer(base.parameters)
+        textVectors = scorer.textVectors(of: texts)
+        // What only the model knows cannot be listed.
+        let listed = (0..<texts.count).map { UInt8($0 < titles.count ? 1 : 0) }
+        gate = RefreshGate(textVectors: textVectors, listed: listed)
+        numbers = Dictionary(rows.map { ($0.key.key, Int32($0.value)) }) { first, _ in first }
+        self.rows = rows
+        self.serving = Side(serving, textVectors: textVectors, rows: rows)
     }
 
     /// From now on the two are compared; the test says "not worse" of the earlier one when the later one is worse.
     mutating func begin(
-        _ version: String, against before: ItemModelParameters, samples: Int, error: Double
+        _ version: String, against before: ItemModelFolder, samples: Int, error: Double
     ) {
         probation = Probation(
             version: version, test: NotWorseTest(margin: 0, error: error, cut: 1), left: samples,
-            before: Side(before, gate))
+            before: Side(before, textVectors: textVectors, rows: rows))
     }
 
     /// How far the accuracy has fallen, as a share of what it was at first; nil before there is enough to say.

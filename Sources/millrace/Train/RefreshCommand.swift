@@ -119,7 +119,8 @@ struct RefreshCommand: ParsableCommand {
         try check("gate-share", gateShare, (0.001...0.5).contains(gateShare), "in 0.001...0.5")
         try check(
             "data-share", dataShare,
-            source == .office || knownUntil != nil || dataShare <= 1 && dataShare > knownShare + gateShare,
+            source == .office || knownUntil != nil
+                || dataShare <= 1 && dataShare > knownShare + gateShare,
             "above the known and the judging shares together, and at most 1")
         try check("epochs", epochs, (1...1_000).contains(epochs), "in 1...1000")
         try check("batch", batch, (1...100_000).contains(batch), "in 1...100000")

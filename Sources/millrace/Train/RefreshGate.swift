@@ -91,7 +91,7 @@ struct RefreshGate {
             candidate: ranks.candidate, current: ranks.current)
     }
 
-    func table(_ parameters: ItemModelParameters) -> [Float] {
+    private func table(_ parameters: ItemModelParameters) -> [Float] {
         var table = textVectors
         let count = textVectors.count / parameters.layout.shape.width
         parameters.addIdentity((0..<Int32(count)).map { $0 }, to: &table)
