@@ -174,7 +174,8 @@ let package = Package(
         tests(
             "ModelFoldersTests",
             [
-                "ModelFolders", "ItemModel", "Transformer", "Checkpoints", "Interactions",
+                "ModelFolders", "ItemModel", "LanguageModel", "Transformer", "Checkpoints",
+                "Interactions",
                 "Tokenization", "JSONDocuments", "TestKit",
             ]),
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
@@ -200,7 +201,7 @@ let package = Package(
             "DaemonTests",
             [
                 "millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "Interactions",
-                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "TestKit",
+                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "Settings", "TestKit",
             ]),
         tests("RepositoryTests", ["Evaluation", "Summaries", "TestKit"]),
     ]

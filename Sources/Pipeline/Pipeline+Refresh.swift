@@ -9,6 +9,11 @@ import Teachers
 public struct UserHistory: Sendable {
     public var user: UserID
     public var events: [(item: ItemKey, seconds: UInt32)]
+
+    public init(user: UserID, events: [(item: ItemKey, seconds: UInt32)]) {
+        self.user = user
+        self.events = events
+    }
 }
 
 extension Pipeline {

@@ -87,14 +87,20 @@ enum RefreshStatus: Equatable {
             let (event, events) = try progress()
             self = .judging(event: event, events: events)
         case "passed":
-            let until = try node.member("learnt_until")
+            let until = try node.optional("learnt_until")
             self = .passed(
                 version: try node.member("version").text(),
                 reason: try node.member("reason").text(),
-                learntUntil: until.value == .null
-                    ? nil : Milliseconds(try until.integer(in: 0...Int.max)))
+                learntUntil: try until?.time)
         case "refused": self = .refused(reason: try node.member("reason").text())
         default: throw stage.refused("no stage of a refresh")
         }
+    }
+}
+
+extension JSONNode {
+    /// Milliseconds since 1970.
+    var time: Milliseconds {
+        get throws(DocumentError) { Milliseconds(try integer(in: 0...Int.max)) }
     }
 }

@@ -265,10 +265,7 @@ struct AdapterStore {
                 at: try node.member("at").text(), decision: try node.member("decision").text(),
                 version: try node.member("version").text(),
                 reason: try node.member("reason").text(),
-                learntUntil: try node.optional("learnt_until").flatMap { until in
-                    until.value == .null
-                        ? nil : Milliseconds(try until.integer(in: 0...Int(Int64.max)))
-                })
+                learntUntil: try node.optional("learnt_until")?.time)
         }
     }
 }
