@@ -34,6 +34,10 @@ struct RefreshScheduleTests {
         #expect(due.reason(now: 10_500) == nil)
         due.drift = 0.21
         #expect(due.reason(now: 10_500) == "drift")
+        // Another instance had the lease: what was due is due again after a pause.
+        var waiting = schedule { _ in }
+        waiting.waitAgain(now: 11_000)
+        #expect(waiting.reason(now: 11_059) == nil && waiting.reason(now: 11_060) == "interval")
         var off = schedule {
             $0.interval = .zero
             $0.events = 0

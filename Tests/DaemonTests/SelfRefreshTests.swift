@@ -223,6 +223,19 @@ extension DaemonTests {
             try #require(await world.ended("failed"), "\(world.words)")
             let reason = try world.daemon.info("refresh_last_reason") ?? ""
             #expect(reason.contains("time-max"), "\(reason)")
+
+            let path = world.daemon.configurationPath
+            let before = try String(contentsOfFile: path, encoding: .utf8)
+            try world.daemon.write(
+                before.replacingOccurrences(of: "time-max: 2s", with: "memory-max: 64MiB"))
+            world.daemon.process?.signal(SIGHUP)
+            let reloaded = await holds { world.daemon.errors.contains("refresh.memory-max") }
+            #expect(reloaded, "\(world.daemon.lastWords)")
+            _ = try world.daemon.ask("MODEL.REFRESH")
+            let failed = await holds(within: .seconds(60)) {
+                try world.daemon.info("refreshes_failed") == "2"
+            }
+            #expect(failed, "\(world.words)")
             #expect(try world.serving() == world.base.version && world.debris.isEmpty)
         }
 

@@ -25,7 +25,7 @@ extension RefreshDesk {
                 continuation.resume(with: $0)
             }
         }
-        guard let token else { return .skipped("another instance refreshes") }
+        guard let token else { return .waiting }
         defer { lease.releaseLease(token: token) }
         let turn = try store.takeTurn(token: token)
         defer { turn.end() }
@@ -71,6 +71,12 @@ extension RefreshDesk {
                 adapter, version: version, reason: reason, learntUntil: until, token: token)
             store.prune(keeping: settings.adaptersKept)
             await load()
+            guard loaded?.serving == version else {
+                let reason = "version \(version) could not be loaded"
+                _ = try store.rollBack(to: before?.version ?? AdapterStore.base, reason: reason)
+                await load()
+                return .failed(reason)
+            }
             return .published(version: version)
         case (3, .refused(let reason)?): return .refused(reason)
         default: return .failed(failure(code, log: "\(folder)/log"))
@@ -139,6 +145,7 @@ extension RefreshDesk {
                 since: UInt32(clamping: since), until: UInt32(clamping: now),
                 eventsMax: settings.eventsMax))
         try await read(into: collector)
+        if isStopping { throw CommandFailure("the daemon stops") }
         let titles = await catalogue()
         var names: [ItemKey: ItemID] = [:]
         let model = try ItemModelFolder(path: base)
@@ -158,9 +165,9 @@ extension RefreshDesk {
         try await withCheckedThrowingContinuation {
             (continuation: CheckedContinuation<Void, any Error>) in
             pipeline.readHistories(
-                page: { histories in
+                page: { [self] histories in
                     collector.export.withLock { $0.add(histories) }
-                    return true
+                    return !isGivenUp.load(ordering: .relaxed)
                 }, done: { continuation.resume(with: $0) })
         }
     }

@@ -17,8 +17,10 @@ actor RefreshDesk {
     enum Outcome: Equatable {
         case published(version: String)
         case refused(String)
-        /// There was nothing to do, or another instance does it.
+        /// There was nothing to do.
         case skipped(String)
+        /// Another instance refreshes.
+        case waiting
         case failed(String)
     }
 
@@ -43,6 +45,10 @@ actor RefreshDesk {
     private var eventCountAtEnd: UInt64 = 0
     private var work: Task<Void, Never>?
     private var isLoading = false
+    /// What is current and could not be loaded: it is not tried again every second.
+    private var unloadable: String?
+    /// Stops an export from outside of its lane.
+    nonisolated let isGivenUp = Atomic(false)
     /// For `INFO`, from any thread.
     nonisolated let shown = Mutex(RefreshShown())
 
@@ -78,12 +84,11 @@ actor RefreshDesk {
         self.model = model
         settings = refresh
         schedule.settings = refresh
+        unloadable = nil
         await load()
         guard let store else { return }
         if work == nil { store.cleanUp() }
-        if let last = (try? store.ledger())?.last(where: { $0.isEndOfRefresh })?.time {
-            schedule.lastEnd = max(0, last.timeIntervalSince1970)
-        }
+        if let end = store.lastRefreshEnd { schedule.lastEnd = end }
     }
 
     /// Has the pipeline serve what is current; the version before serves until then.
@@ -93,7 +98,10 @@ actor RefreshDesk {
         let versions = await withCheckedContinuation { continuation in
             loader.load(model) { continuation.resume(returning: $0) }
         }
-        guard let versions else { return }
+        guard let versions else {
+            unloadable = store?.current?.version ?? loaded?.base
+            return
+        }
         loaded = versions
         await beginJudging()
         show()
@@ -105,19 +113,27 @@ actor RefreshDesk {
         eventCount = pulse.eventCount
         schedule.eventCount = Int(clamping: eventCount - min(eventCount, eventCountAtEnd))
         guard !isStopping, !isLoading, let store, let loaded else { return }
-        if store.current?.version ?? loaded.base != loaded.serving {
+        let current = store.current?.version ?? loaded.base
+        if current != loaded.serving, current != unloadable {
             // Changed by another instance, or by `millrace model`.
             return await load()
         }
         if let finding = judge?.judge(pulse.samples) { await act(on: finding, store) }
         schedule.drift = judge?.drift
         show()
-        if work == nil, store.pinned == nil,
-            let reason = schedule.reason(now: Double(clock.wallMilliseconds) / 1_000)
-        {
-            begin(reason, store)
-        }
+        beginIfDue(store)
     }
+
+    private func beginIfDue(_ store: AdapterStore) {
+        guard work == nil, store.pinned == nil, schedule.reason(now: wallSeconds) != nil else {
+            return
+        }
+        // Perhaps another instance has, in the same folder.
+        schedule.lastEnd = max(schedule.lastEnd, store.lastRefreshEnd ?? 0)
+        if let reason = schedule.reason(now: wallSeconds) { begin(reason, store) }
+    }
+
+    private var wallSeconds: Double { Double(clock.wallMilliseconds) / 1_000 }
 
     private func act(on finding: ShadowJudge.Finding, _ store: AdapterStore) async {
         switch finding {
@@ -159,6 +175,7 @@ actor RefreshDesk {
             ledger(store, "refused", reason)
             note(.notice, "a refresh was refused: what serves stays", [("reason", reason)])
         case .skipped(let reason): note(.info, "no refresh: \(reason)")
+        case .waiting: note(.info, "no refresh now: another instance refreshes")
         case .failed(let reason):
             if !isStopping { ledger(store, "failed", reason) }
             note(.warning, "a refresh failed: what serves stays", [("reason", reason)])
@@ -166,9 +183,13 @@ actor RefreshDesk {
         shown.withLock {
             $0.end(outcome, at: clock.wallMilliseconds, seconds: clock.monotonicSeconds - started)
         }
-        schedule.lastEnd = Double(clock.wallMilliseconds) / 1_000
-        eventCountAtEnd = eventCount
-        schedule.eventCount = 0
+        if outcome == .waiting {
+            schedule.waitAgain(now: wallSeconds)
+        } else {
+            schedule.lastEnd = wallSeconds
+            eventCountAtEnd = eventCount
+            schedule.eventCount = 0
+        }
         work = nil
         show()
     }
@@ -182,6 +203,7 @@ actor RefreshDesk {
     /// Ends a refresh under way and waits for it.
     func stop() async {
         isStopping = true
+        isGivenUp.store(true, ordering: .relaxed)
         await work?.value
     }
 
@@ -208,6 +230,12 @@ actor RefreshDesk {
     }
 }
 
-extension AdapterStore.Line {
-    var isEndOfRefresh: Bool { ["published", "refused", "failed"].contains(decision) }
+extension AdapterStore {
+    /// When the last refresh ended, whatever came of it, in seconds since 1970.
+    var lastRefreshEnd: Double? {
+        let last = (try? ledger())?.last {
+            ["published", "refused", "failed"].contains($0.decision)
+        }
+        return last?.time.map { max(0, $0.timeIntervalSince1970) }
+    }
 }

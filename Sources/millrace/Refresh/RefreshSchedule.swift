@@ -27,4 +27,10 @@ struct RefreshSchedule {
         if let drift, settings.drift > 0, drift > settings.drift { return "drift" }
         return nil
     }
+
+    /// Asks again after the pause: what was due is still.
+    mutating func waitAgain(now: Double) {
+        let interval = settings.interval.inSeconds
+        lastEnd = now - max(0, interval - Self.pauseSeconds)
+    }
 }

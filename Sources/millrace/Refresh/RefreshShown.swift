@@ -59,6 +59,7 @@ struct RefreshShown {
         case .refused(let reason):
             refusedCount += 1
             (lastResult, lastReason) = ("refused", reason)
+        case .waiting: (lastResult, lastReason) = ("waiting", "another instance refreshes")
         case .skipped(let reason): (lastResult, lastReason) = ("skipped", reason)
         case .failed(let reason):
             failedCount += 1

@@ -1,5 +1,5 @@
-// How far a refresh is, as a file: the process that works replaces it, the daemon that started it reads it. Whole or not
-// there; a reader never waits for a writer.
+// How far a refresh is, as a file: the process that works replaces it, the daemon that started it reads it. Whole or
+// not there; a reader never waits for a writer.
 
 import Checkpoints
 import Interactions
