@@ -96,8 +96,8 @@ let package = Package(
         module(
             "Pipeline",
             [
-                "Interactions", "Summaries", "Teachers", "TokenTrie", "Recommender", "Ports",
-                "Lanes",
+                "Interactions", "Summaries", "Teachers", "TokenTrie", "Combiner", "Recommender",
+                "Ports", "Lanes",
                 deque,
             ]),
         module("WireProtocol"),
@@ -121,7 +121,7 @@ let package = Package(
             dependencies: [
                 "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
                 "TokenTrie", "Tensors", "Alignment", "ItemModel", "ModelFolders", "Teachers",
-                "Recommender", "Evaluation", "Summaries",
+                "Combiner", "Recommender", "Evaluation", "Summaries",
                 "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
                 "SocketServer", "SummaryWriters", "Telemetry", "OperationsServer", "Settings",
                 "CShims",
@@ -133,8 +133,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "Pipeline", "Ports", "Recommender", "Summaries", "Teachers", "Interactions",
-                "TestKit",
+                "Pipeline", "Ports", "Recommender", "Combiner", "Summaries", "Teachers",
+                "Interactions", "TestKit",
             ],
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
@@ -183,7 +183,10 @@ let package = Package(
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests(
             "PipelineTests",
-            ["Pipeline", "Simulation", "Summaries", "Teachers", "Recommender", "TestKit"]),
+            [
+                "Pipeline", "Simulation", "Summaries", "Teachers", "Combiner", "Recommender",
+                "TestKit",
+            ]),
         tests("WireProtocolTests", ["WireProtocol", "TestKit"]),
         tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
         tests("RedisStateTests", ["RedisState", "TestKit"]),

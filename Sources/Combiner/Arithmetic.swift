@@ -9,8 +9,16 @@ public func naturalLog(_ value: Double) -> Double {
     let z = (value.significand - 1) / (value.significand + 1)
     let square = z * z
     // 2 artanh(z), |z| <= 1/3: to about 1e-10, far below what a Float keeps.
-    var sum = 0.0
-    for term in stride(from: 19, through: 1, by: -2) { sum = sum * square + 1 / Double(term) }
+    var sum = 1.0 / 19
+    sum = sum * square + 1.0 / 17
+    sum = sum * square + 1.0 / 15
+    sum = sum * square + 1.0 / 13
+    sum = sum * square + 1.0 / 11
+    sum = sum * square + 1.0 / 9
+    sum = sum * square + 1.0 / 7
+    sum = sum * square + 1.0 / 5
+    sum = sum * square + 1.0 / 3
+    sum = sum * square + 1
     return 2 * z * sum + Double(value.exponent) * naturalLogOf2
 }
 

@@ -40,6 +40,31 @@ public enum Feature: Int, CaseIterable, Sendable {
     public static let sources: [Feature] = [.rules, .recentRules, .popularity2, .model]
 
     public var name: String { "\(self)" }
+
+    /// What is said to speak for an item: features that tell the same in several ways.
+    public var family: String {
+        switch self {
+        case .popularity0, .popularity1, .popularity2, .popularity3, .popularity4, .itemCount:
+            "popularity"
+        case .rules, .rulesSharp, .rulesSlow, .rulesBasket: "rules"
+        case .recentRules, .recentNeighbours: "recent-rules"
+        case .neighbours: "neighbours"
+        case .taste: "taste"
+        case .age, .isNew: "novelty"
+        case .isSeen: "repeat"
+        case .model, .isModelled: "model"
+        case .categoryAffinity, .categoryTrend: "categories"
+        }
+    }
+
+    /// What a source is called in replies and figures.
+    public var sourceName: String {
+        switch self {
+        case .recentRules: "recent-rules"
+        case .popularity2: "popularity"
+        default: name
+        }
+    }
 }
 
 /// The features that a list has; a missing source takes its features out for all candidates alike.

@@ -20,15 +20,14 @@ enum LinearStage {
     typealias Vector = SIMD32<Double>
 
     /// Inverse of the deviation that each feature has within a list, over all lists that have it.
-    static func scale(of lists: [ScoredList]) -> FeatureRow {
+    static func scale(of lists: [(rows: [FeatureRow], present: FeatureSet)]) -> FeatureRow {
         var sums = Vector.zero
         var counts = Vector.zero
-        for example in lists {
+        for (rows, present) in lists {
             var squares = Vector.zero
-            for row in example.list.rows { squares += Vector(row * row) }
-            sums += squares / Double(max(example.list.rows.count, 1))
-            for place in 0..<FeatureRow.scalarCount
-            where example.list.present.rawValue >> UInt32(place) & 1 == 1 { counts[place] += 1 }
+            for row in rows { squares += Vector(row * row) }
+            sums += squares / Double(max(rows.count, 1))
+            for place in present.places { counts[place] += 1 }
         }
         var scale = FeatureRow.zero
         for place in 0..<FeatureRow.scalarCount where sums[place] > 1e-12 {

@@ -107,6 +107,9 @@ extension Coordinator {
         if [.lm, .lmText].contains(request.mode), let list = makeModelList(request, state: known) {
             return list
         }
+        if request.mode == .auto, let state, let list = makeMixedList(request, state: state) {
+            return list
+        }
         let rung: Rung = state == nil || request.mode == .popular ? .popular : .cf
         let items = engine.recommend(
             known, session: request.session.map(\.key),
@@ -148,8 +151,9 @@ extension Coordinator {
         engine.catalogue[item.item].map { entry in
             RecommendedItem(
                 id: entry.id, score: item.score,
-                source: item.ruleScore * 2 >= item.score && item.ruleScore > 0
-                    ? "rules" : "popularity")
+                source: item.source
+                    ?? (item.ruleScore * 2 >= item.score && item.ruleScore > 0
+                        ? "rules" : "popularity"))
         }
     }
 

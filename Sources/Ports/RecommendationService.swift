@@ -85,6 +85,8 @@ public struct Recommendation: Sendable, Hashable {
     public var rung: String
     /// Version of the model that made the list; nil when none did.
     public var model: String?
+    /// Sources that should have taken part and could not.
+    public var missing: [String] = []
     public var asOf: AsOf
     /// Changes whenever the same request could be answered differently; see `RecommendationService.version`.
     public var version: UInt64

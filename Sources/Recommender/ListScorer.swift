@@ -47,6 +47,8 @@ public struct ListedItem: Sendable, Hashable {
     public var score: Double
     /// The part of the score that rules gave; the rest is popularity.
     public var ruleScore: Double
+    /// What spoke for the item most, where that is more than rules or popularity.
+    public var source: String?
 }
 
 /// Owns the scratch memory of scoring; one per lane that scores.

@@ -10,6 +10,7 @@ public struct MillraceSettings: Sendable, Hashable {
     public var engine = EngineSettings()
     public var model = ModelSettings()
     public var rules = RulesSettings()
+    public var mixture = MixtureSettings()
     public var teachers = TeacherSettings()
     public var summaries = SummarySettings()
     public var popularity = PopularitySettings()

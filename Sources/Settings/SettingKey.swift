@@ -42,7 +42,7 @@ struct SettingKey: Sendable {
 
     /// Every key, in the order of the file.
     static let all: [SettingKey] =
-        input + state + recommending + teachers + summaries + output + around
+        input + state + recommending + mixture + teachers + summaries + output + around
 
     static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 
@@ -59,6 +59,7 @@ struct SettingKey: Sendable {
         ("model", "The item-aware language model."),
         ("rules", "Sequential rules: which items follow which."),
         ("popularity", "What is in demand, with old demand fading."),
+        ("mixture", "One list from all sources, learnt from the stream (docs/combiner.md)."),
         ("teachers", "Collaborative models beside the rules (docs/teachers.md)."),
         ("summaries", "A short text of what each user likes (docs/summaries.md)."),
         ("summaries.http", "The server that writes summaries."),

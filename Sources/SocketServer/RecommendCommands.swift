@@ -147,7 +147,9 @@ enum ListText {
         case .success(let list):
             if form.asOf {
                 writer.array(2)
-                write(list.asOf, rung: list.rung, model: list.model, to: &writer)
+                write(
+                    list.asOf, rung: list.rung, model: list.model, missing: list.missing,
+                    to: &writer)
             }
             write(list.items, form, to: &writer)
         }
@@ -168,9 +170,11 @@ enum ListText {
     }
 
     static func write(
-        _ asOf: AsOf, rung: String?, model: String? = nil, to writer: inout ReplyWriter
+        _ asOf: AsOf, rung: String?, model: String? = nil, missing: [String] = [],
+        to writer: inout ReplyWriter
     ) {
-        writer.map(4 + (rung == nil ? 0 : 1) + (model == nil ? 0 : 1))
+        writer.map(
+            4 + (rung == nil ? 0 : 1) + (model == nil ? 0 : 1) + (missing.isEmpty ? 0 : 1))
         writer.bulk("partition")
         writer.integer(Int(asOf.partition))
         writer.bulk("offset")
@@ -186,6 +190,11 @@ enum ListText {
         if let model {
             writer.bulk("model")
             writer.bulk(model)
+        }
+        if !missing.isEmpty {
+            writer.bulk("missing")
+            writer.array(missing.count)
+            for source in missing { writer.bulk(source) }
         }
     }
 
