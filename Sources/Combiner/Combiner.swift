@@ -141,6 +141,23 @@ public struct Combiner: Sendable {
             .map { (feature: $0, amount: row[$0.rawValue]) }
     }
 
+    /// The first stage's weight of a feature as it comes, not divided by its deviation.
+    public func weight(of feature: Feature) -> Float {
+        weights.scale[feature.rawValue] * weights.linear[feature.rawValue]
+    }
+
+    /// What the second stage adds to what the first says of an item, both relative to the mean of the short list; nil
+    /// for an item behind it, or without a second stage.
+    public func correction(to index: Int, of list: CandidateList) -> Float? {
+        guard isReady, configuration.usesShortList else { return nil }
+        let (short, places) = ShortList.of(
+            list.rows, linear: linearScores(list), scale: weights.scale, context: list.context,
+            count: configuration.shortListCount, target: nil)
+        guard let place = places.firstIndex(of: index) else { return nil }
+        let scores = ShortListStage.scores(weights.shortList, short)
+        return scores[place] - scores.reduce(0, +) / Float(scores.count) - short.scores[place]
+    }
+
     func linearScores(_ list: CandidateList) -> [Float] {
         let factors = weights.scale * weights.linear
         return list.rows.map { ($0 * factors).sum() }

@@ -49,7 +49,9 @@ extension Coordinator {
             ("feeds_watched", Double(feeds.feeds.count)),
             ("edits_not_checkpointed_bytes", Double(uncheckpointedBytes)),
         ]
-        for (name, value) in gauges + modelGauges + mixtureGauges { act(.observe(.gauge(name, value))) }
+        for (name, value) in gauges + modelGauges + mixtureGauges {
+            act(.observe(.gauge(name, value)))
+        }
         for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
         for (name, value) in summaryNumbers { act(.observe(.gauge(name, Double(value)))) }
     }

@@ -30,6 +30,35 @@ extension Coordinator {
         return list
     }
 
+    /// The explanation of the list that is served, where that is the combined one; else as it was given.
+    func explainMixed(
+        _ item: ItemID, _ user: UserID, _ state: UserState, _ plain: Explanation
+    ) -> Explanation {
+        guard engine.isMixing,
+            let place = engine.explainMixed(item.key, user: user.key, state, now: wall)
+        else { return plain }
+        var explanation = plain
+        let loss: MixtureExplanation.Loss? =
+            switch plain.removedBy {
+            case Removal.seen.rawValue: .seen
+            case .some: .filtered
+            case nil where place.rank == nil: .notProposed
+            case nil: place.rank ?? 0 > RecommendRequest.countUsual ? .belowTheCut : nil
+            }
+        explanation.rank = plain.removedBy == nil ? place.rank : nil
+        explanation.score = place.score
+        explanation.mixture = MixtureExplanation(
+            rung: place.ordering.name, weightsVersion: place.weightsVersion,
+            candidateCount: place.candidateCount, proposedBy: place.proposedBy,
+            features: place.features.map {
+                .init(
+                    name: $0.feature.name, value: Double($0.value), weight: Double($0.weight),
+                    contribution: Double($0.contribution))
+            }, firstStage: Double(place.firstStage), correction: place.correction.map(Double.init),
+            lostAt: loss)
+        return explanation
+    }
+
     /// Has a fit made that the events just applied have begun, and forgets lists of weights of before.
     func tendMixture() {
         guard engine.combiner != nil else { return }
@@ -108,7 +137,8 @@ extension Coordinator {
             InfoSection(
                 title: "Mixture",
                 lines: [
-                    InfoLine("mixture_serves", combiner.isReady ? combiner.ordering.name : "not yet"),
+                    InfoLine(
+                        "mixture_serves", combiner.isReady ? combiner.ordering.name : "not yet"),
                     InfoLine("mixture_version", "\(combiner.weights.version)"),
                     InfoLine("mixture_weights", String(combiner.weights.digest, radix: 16)),
                     InfoLine("mixture_lists_scored", "\(combiner.scoredCount)"),

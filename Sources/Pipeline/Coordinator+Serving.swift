@@ -191,17 +191,19 @@ extension Coordinator {
             let byModel = engine.explainByModel(item.key, user: user.key, state, now: wall)
             reply(
                 .success(
-                    Explanation(
-                        rank: ranking.rank, score: ranking.score,
-                        sources: [
-                            .init(name: "rules", score: ranking.ruleScore),
-                            .init(name: "popularity", score: ranking.popularityScore),
-                        ] + (byModel.map { [.init(name: "lm", score: $0.score)] } ?? []),
-                        evidence: ranking.evidence.map {
-                            .init(item: name(of: $0.source), contribution: $0.contribution)
-                        },
-                        removedBy: ranking.removal?.rawValue,
-                        asOf: asOf(user, state: state))))
+                    explainMixed(
+                        item, user, state,
+                        Explanation(
+                            rank: ranking.rank, score: ranking.score,
+                            sources: [
+                                .init(name: "rules", score: ranking.ruleScore),
+                                .init(name: "popularity", score: ranking.popularityScore),
+                            ] + (byModel.map { [.init(name: "lm", score: $0.score)] } ?? []),
+                            evidence: ranking.evidence.map {
+                                .init(item: name(of: $0.source), contribution: $0.contribution)
+                            },
+                            removedBy: ranking.removal?.rawValue,
+                            asOf: asOf(user, state: state)))))
         }
     }
 

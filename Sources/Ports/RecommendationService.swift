@@ -28,10 +28,11 @@ public struct RecommendRequest: Sendable, Hashable {
     public var deadlineMilliseconds: Int?
 
     public static let countBounds = 1...1_000
+    public static let countUsual = 20
     public static let itemsMax = 1_000
 
     public init(
-        user: UserID, count: Int = 20, mode: ServingMode = .auto, session: [ItemID] = [],
+        user: UserID, count: Int = countUsual, mode: ServingMode = .auto, session: [ItemID] = [],
         candidates: [ItemID] = [], exclude: [ItemID] = [], deadlineMilliseconds: Int? = nil
     ) {
         self.user = user
@@ -130,6 +131,8 @@ public struct Explanation: Sendable, Hashable {
     public var score: Double
     public var sources: [Source]
     public var evidence: [Evidence]
+    /// Filled where the combined list was asked about, and serves.
+    public var mixture: MixtureExplanation?
     /// Why it cannot be in the list (`seen`, `not in the catalogue`, `unavailable`, `expired`); nil when it can.
     public var removedBy: String?
     public var asOf: AsOf
@@ -144,6 +147,61 @@ public struct Explanation: Sendable, Hashable {
         self.evidence = evidence
         self.removedBy = removedBy
         self.asOf = asOf
+    }
+}
+
+/// How the combined list came to an item's place.
+public struct MixtureExplanation: Sendable, Hashable {
+    public struct Feature: Sendable, Hashable {
+        public var name: String
+        /// As counted.
+        public var value: Double
+        /// Of the first stage, for the value as counted.
+        public var weight: Double
+        /// What it adds to the first stage's score, relative to the mean of the candidates.
+        public var contribution: Double
+
+        public init(name: String, value: Double, weight: Double, contribution: Double) {
+            self.name = name
+            self.value = value
+            self.weight = weight
+            self.contribution = contribution
+        }
+    }
+
+    /// The stage that keeps an item out of a list of the usual length.
+    public enum Loss: String, Sendable {
+        case seen
+        case filtered
+        case notProposed = "not proposed"
+        case belowTheCut = "below the cut"
+    }
+
+    /// What orders the list: `mix`, `mix-linear`, or the source that alone is better now.
+    public var rung: String
+    public var weightsVersion: UInt64
+    public var candidateCount: Int
+    public var proposedBy: [String]
+    /// Greatest contribution first.
+    public var features: [Feature]
+    public var firstStage: Double
+    /// What the second stage changes; nil for an item that it did not order.
+    public var correction: Double?
+    /// Nil for an item in the list.
+    public var lostAt: Loss?
+
+    public init(
+        rung: String, weightsVersion: UInt64, candidateCount: Int, proposedBy: [String],
+        features: [Feature], firstStage: Double, correction: Double?, lostAt: Loss?
+    ) {
+        self.rung = rung
+        self.weightsVersion = weightsVersion
+        self.candidateCount = candidateCount
+        self.proposedBy = proposedBy
+        self.features = features
+        self.firstStage = firstStage
+        self.correction = correction
+        self.lostAt = lostAt
     }
 }
 

@@ -99,6 +99,11 @@ struct Mixer {
     private var hidden = NumberMarks()
     private var seen = NumberMarks()
     private var found = NumberMarks()
+    /// Who proposed what in the latest list; written down only when somebody wants to know.
+    private(set) var proposers: [(source: String, items: [KeyIndex.Number])] = []
+    var recordsProposers = false
+    /// An item that is a candidate although it is hidden or not available: to be explained, never served.
+    var unfiltered: KeyIndex.Number?
 
     init(_ configuration: MixtureConfiguration, rules: RuleParameters) {
         self.configuration = configuration
@@ -126,8 +131,10 @@ struct Mixer {
             request.candidates.map { wanted in
                 wanted.compactMap { items.number(of: $0) }.filter { number in
                     defer { found.insert(number) }
-                    return !found.contains(number) && !hidden.contains(number)
-                        && catalogue.isRecommendable(number, now: request.now)
+                    return !found.contains(number)
+                        && (number == unfiltered
+                            || !hidden.contains(number)
+                                && catalogue.isRecommendable(number, now: request.now))
                 }
             } ?? proposals(request.now, model, statistics, order, catalogue)
         numbers.sort { items.keys[Int($0)] < items.keys[Int($1)] }
@@ -188,7 +195,17 @@ struct Mixer {
     ) -> [KeyIndex.Number] {
         let keys = statistics.items.keys
         var proposed: [KeyIndex.Number] = []
-        func propose(_ some: [KeyIndex.Number], _ score: (KeyIndex.Number) -> Double) {
+        proposers = []
+        func enter(_ numbers: [KeyIndex.Number], from source: String) {
+            if recordsProposers { proposers.append((source, numbers)) }
+            for number in numbers where !found.contains(number) {
+                found.insert(number)
+                proposed.append(number)
+            }
+        }
+        func propose(
+            _ source: String, _ some: [KeyIndex.Number], _ score: (KeyIndex.Number) -> Double
+        ) {
             var best = TopList(limit: configuration.proposalsMax)
             for number in some {
                 let value = score(number)
@@ -197,27 +214,26 @@ struct Mixer {
                 else { continue }
                 best.offer(Candidate(number: number, key: keys[Int(number)], score: value))
             }
-            for candidate in best.sorted() where !found.contains(candidate.number) {
-                found.insert(candidate.number)
-                proposed.append(candidate.number)
-            }
+            enter(best.sorted().map(\.number), from: source)
         }
-        for popularity in [statistics.popularities.first, statistics.popularities.dropFirst().last]
-        {
-            if let popularity { propose(order.top) { Double(popularity.values[Int($0)]) } }
+        let popularities = statistics.popularities
+        propose("popularity", order.top) { Double(popularities[0].values[Int($0)]) }
+        if popularities.count > 1 {
+            let slow = popularities[popularities.count - 1]
+            propose("popularity-slow", order.top) { Double(slow.values[Int($0)]) }
         }
         let backoff = main.parameters.backoff
         let popularity = statistics.popularity
-        for scores in [rules, basketRules] {
-            propose(scores.touched) { scores[$0] + 0.1 * backoff * popularity.share($0) }
+        for (source, scores) in [("rules", rules), ("rules-basket", basketRules)] {
+            propose(source, scores.touched) { scores[$0] + 0.1 * backoff * popularity.share($0) }
         }
-        for scores in [recentRules, recentNeighbours, together] {
-            propose(scores.touched) { scores[$0] }
+        for (source, scores) in [
+            ("recent-rules", recentRules), ("recent-neighbours", recentNeighbours),
+            ("neighbours", together),
+        ] {
+            propose(source, scores.touched) { scores[$0] }
         }
-        for number in model?.proposals ?? [] where !found.contains(number) {
-            found.insert(number)
-            proposed.append(number)
-        }
+        if let model { enter(model.proposals, from: "model") }
         return proposed
     }
 

@@ -5,8 +5,8 @@
 
 public import Interactions
 public import ItemModel
-import Tensors
 import Teachers
+import Tensors
 import TokenTrie
 
 /// A model as serving needs it; made off the lane that serves.

@@ -199,7 +199,7 @@ enum ListText {
     }
 
     static func write(_ explanation: Explanation, of item: ItemID, to writer: inout ReplyWriter) {
-        writer.map(7)
+        writer.map(explanation.mixture == nil ? 7 : 8)
         writer.bulk("item")
         writer.bulk(item.text)
         writer.bulk("rank")
@@ -221,7 +221,43 @@ enum ListText {
             writer.bulk(evidence.item)
             writer.double(evidence.contribution)
         }
+        if let mixture = explanation.mixture {
+            writer.bulk("mixture")
+            write(mixture, to: &writer)
+        }
         writer.bulk("asof")
         write(explanation.asOf, rung: nil, to: &writer)
+    }
+
+    private static func write(_ mixture: MixtureExplanation, to writer: inout ReplyWriter) {
+        writer.map(8)
+        writer.bulk("rung")
+        writer.bulk(mixture.rung)
+        writer.bulk("weights")
+        writer.integer(Int(clamping: mixture.weightsVersion))
+        writer.bulk("lost_at")
+        if let loss = mixture.lostAt { writer.bulk(loss.rawValue) } else { writer.null() }
+        writer.bulk("candidates")
+        writer.integer(mixture.candidateCount)
+        writer.bulk("proposed_by")
+        writer.array(mixture.proposedBy.count)
+        for source in mixture.proposedBy { writer.bulk(source) }
+        writer.bulk("first_stage")
+        writer.double(mixture.firstStage)
+        writer.bulk("second_stage")
+        if let correction = mixture.correction {
+            writer.double(correction)
+        } else {
+            writer.null()
+        }
+        writer.bulk("features")
+        writer.array(mixture.features.count)
+        for feature in mixture.features {
+            writer.array(4)
+            writer.bulk(feature.name)
+            writer.double(feature.value)
+            writer.double(feature.weight)
+            writer.double(feature.contribution)
+        }
     }
 }
