@@ -179,7 +179,9 @@ let package = Package(
             ]),
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
         tests("CombinerTests", ["Combiner", "Interactions", "TestKit"]),
-        tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
+        tests(
+            "RecommenderTests",
+            ["Recommender", "Combiner", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests(
             "PipelineTests",

@@ -26,7 +26,8 @@ public func naturalLog(_ value: Double) -> Double {
 @inline(__always)
 func exponential(_ value: Float) -> Float {
     let clamped = min(max(value, -87), 88)
-    let shift = (clamped * 1.442_695_04).rounded(.toNearestOrEven)
+    let raised = clamped * 1.442_695_04 + roundingUnit
+    let shift = raised - roundingUnit
     let rest = (clamped - shift * 0.693_359_375) + shift * 2.121_944_4e-4
     var sum: Float = 1.0 / 720
     sum = sum * rest + 1.0 / 120
@@ -35,7 +36,67 @@ func exponential(_ value: Float) -> Float {
     sum = sum * rest + 0.5
     sum = sum * rest + 1
     sum = sum * rest + 1
-    return sum * Float(bitPattern: UInt32(bitPattern: Int32(shift) &+ 127) &<< 23)
+    return sum * power(raised)
+}
+
+/// 1.5 * 2^23: a small number added and taken away again is rounded to the nearest whole one, ties to even.
+private let roundingUnit: Float = 12_582_912
+
+/// The same for 16 at a time.
+@inline(__always)
+func exponential(_ values: SIMD16<Float>) -> SIMD16<Float> {
+    let clamped = values.clamped(
+        lowerBound: SIMD16(repeating: -87), upperBound: SIMD16(repeating: 88))
+    let raised = clamped * 1.442_695_04 + roundingUnit
+    let shift = raised - roundingUnit
+    let rest = (clamped - shift * 0.693_359_375) + shift * 2.121_944_4e-4
+    var sum = SIMD16<Float>(repeating: 1.0 / 720)
+    sum = sum * rest + 1.0 / 120
+    sum = sum * rest + 1.0 / 24
+    sum = sum * rest + 1.0 / 6
+    sum = sum * rest + 0.5
+    sum = sum * rest + 1
+    sum = sum * rest + 1
+    var powers = SIMD16<Float>.zero
+    for lane in 0..<16 { powers[lane] = power(raised[lane]) }
+    return sum * powers
+}
+
+/// 2 to the power of what was added to the rounding unit, which its lowest bits hold.
+@inline(__always)
+private func power(_ raised: Float) -> Float {
+    Float(bitPattern: (raised.bitPattern &- roundingUnit.bitPattern &+ 127) &<< 23)
+}
+
+/// The sum of all lanes, four at a time. Lanes are named one by one: halves of a vector, its `sum()` and conversions to
+/// doubles are loops over lanes in memory, ten times slower.
+@inline(__always)
+func total(_ v: SIMD32<Float>) -> Float {
+    let a = SIMD4(v[0], v[1], v[2], v[3]) + SIMD4(v[16], v[17], v[18], v[19])
+    let b = SIMD4(v[4], v[5], v[6], v[7]) + SIMD4(v[20], v[21], v[22], v[23])
+    let c = SIMD4(v[8], v[9], v[10], v[11]) + SIMD4(v[24], v[25], v[26], v[27])
+    let d = SIMD4(v[12], v[13], v[14], v[15]) + SIMD4(v[28], v[29], v[30], v[31])
+    return total((a + c) + (b + d))
+}
+
+@inline(__always)
+func total(_ v: SIMD16<Float>) -> Float {
+    let a = SIMD4(v[0], v[1], v[2], v[3]) + SIMD4(v[8], v[9], v[10], v[11])
+    let b = SIMD4(v[4], v[5], v[6], v[7]) + SIMD4(v[12], v[13], v[14], v[15])
+    return total(a + b)
+}
+
+@inline(__always)
+private func total(_ v: SIMD4<Float>) -> Float { (v[0] + v[2]) + (v[1] + v[3]) }
+
+/// Sums of rows in double precision, lane by lane.
+struct RowSum {
+    var lanes: [Double] = Array(repeating: 0, count: FeatureRow.scalarCount)
+
+    @inline(__always)
+    mutating func add(_ row: FeatureRow, times factor: Double = 1) {
+        for place in 0..<FeatureRow.scalarCount { lanes[place] += factor * Double(row[place]) }
+    }
 }
 
 /// Turns scores into probabilities in place and returns the logarithm of their sum of exponentials.

@@ -160,7 +160,7 @@ public struct Combiner: Sendable {
 
     func linearScores(_ list: CandidateList) -> [Float] {
         let factors = weights.scale * weights.linear
-        return list.rows.map { ($0 * factors).sum() }
+        return list.rows.map { total($0 * factors) }
     }
 
     // MARK: - Learning

@@ -32,7 +32,7 @@ public struct CombinerFit: Sendable {
         let factors = weights.scale * weights.linear
         let short = examples.compactMap { example -> ShortList? in
             let list = ShortList.of(
-                example.rows, linear: example.rows.map { ($0 * factors).sum() },
+                example.rows, linear: example.rows.map { total($0 * factors) },
                 scale: weights.scale, context: example.list.context,
                 count: configuration.shortListCount, target: example.list.target
             ).list

@@ -130,9 +130,10 @@ public struct CandidateList: Sendable {
         }
         self.values = values.map { $0 * kept }
         // The mean is added up in double precision: the order of candidates then changes no more than last bits.
-        var mean = SIMD32<Double>.zero
-        for value in self.values { mean += SIMD32<Double>(value) }
-        let centre = FeatureRow(mean / Double(max(items.count, 1)))
+        var sum = RowSum()
+        for value in self.values { sum.add(value) }
+        let share = 1 / Double(max(items.count, 1))
+        let centre = FeatureRow(sum.lanes.map { Float($0 * share) })
         rows = self.values.map { ($0 - centre) * kept }
     }
 

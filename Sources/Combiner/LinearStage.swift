@@ -21,17 +21,17 @@ enum LinearStage {
 
     /// Inverse of the deviation that each feature has within a list, over all lists that have it.
     static func scale(of lists: [(rows: [FeatureRow], present: FeatureSet)]) -> FeatureRow {
-        var sums = Vector.zero
-        var counts = Vector.zero
+        var squares = RowSum()
+        var counts = RowSum()
         for (rows, present) in lists {
-            var squares = Vector.zero
-            for row in rows { squares += Vector(row * row) }
-            sums += squares / Double(max(rows.count, 1))
-            for place in present.places { counts[place] += 1 }
+            var sum = FeatureRow.zero
+            for row in rows { sum += row * row }
+            squares.add(sum, times: 1 / Double(max(rows.count, 1)))
+            for place in present.places { counts.lanes[place] += 1 }
         }
         var scale = FeatureRow.zero
-        for place in 0..<FeatureRow.scalarCount where sums[place] > 1e-12 {
-            scale[place] = Float((counts[place] / sums[place]).squareRoot())
+        for place in 0..<FeatureRow.scalarCount where squares.lanes[place] > 1e-12 {
+            scale[place] = Float((counts.lanes[place] / squares.lanes[place]).squareRoot())
         }
         return scale
     }
@@ -42,21 +42,21 @@ enum LinearStage {
     ) -> (value: Double, gradient: Vector) {
         let narrow = FeatureRow(weights)
         var value = 0.0
-        var gradient = Vector.zero
+        var gradient = RowSum()
         var scores: [Float] = []
         for (rows, target) in lists {
             scores.removeAll(keepingCapacity: true)
-            for row in rows { scores.append((row * narrow).sum()) }
+            for row in rows { scores.append(total(row * narrow)) }
             let own = Double(scores[target])
             value += softmax(&scores) - own
             var expected = FeatureRow.zero
             for index in rows.indices { expected += rows[index] * scores[index] }
-            gradient += Vector(expected - rows[target])
+            gradient.add(expected - rows[target])
         }
         let share = 1 / Double(max(lists.count, 1))
         return (
             value * share + ridge / 2 * (weights * weights).sum(),
-            gradient * share + weights * ridge
+            Vector(gradient.lanes) * share + weights * ridge
         )
     }
 

@@ -40,9 +40,7 @@ enum ShortListStage {
     }
 
     private static func sigmoid(_ values: Units) -> Units {
-        var result = Units.zero
-        for unit in 0..<Units.scalarCount { result[unit] = 1 / (1 + exponential(-values[unit])) }
-        return result
+        1 / (1 + exponential(-values))
     }
 
     /// Scores of the short list; the target is not looked at.
@@ -51,7 +49,7 @@ enum ShortListStage {
         let skip = skipRow(weights)
         return list.rows.indices.map { index in
             let h = hidden(weights, list.rows[index], list.scores[index], base)
-            return (weights.out * h * sigmoid(h)).sum() + (skip * list.rows[index]).sum()
+            return total(weights.out * h * sigmoid(h)) + total(skip * list.rows[index])
                 + weights.skip[ShortListWeights.scorePlace] * list.scores[index]
         }
     }

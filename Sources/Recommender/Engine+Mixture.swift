@@ -125,9 +125,8 @@ extension Engine {
     /// Learns what came after a list had been made. Returns whether the weights changed.
     @discardableResult
     public func learn(_ list: CandidateList, outcome item: ItemKey) -> Bool {
-        if let number = statistics.items.number(of: item) {
-            mixer?.trend.add(catalogue.categories(of: number))
-        }
+        let number = statistics.items.number(of: item)
+        mixer?.trend.add(number.map { catalogue.categories(of: $0) } ?? [])
         let scored = ScoredList(list: list, target: list.items.firstIndex(of: item))
         return mixer?.combiner.learn(scored) ?? false
     }

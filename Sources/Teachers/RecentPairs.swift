@@ -137,7 +137,7 @@ public struct RecentPairs: Sendable {
         guard periods < 60 else { return .leastNormalMagnitude }
         let whole = Int(periods)
         let rest = periods - Double(whole)
-        // The chord of 2^-x bent by its curvature: within .2 %, and exactly 1/2 at the end.
+        // The chord of 2^-x bent by its curvature: within .3 %, and exactly 1/2 at the end.
         let part = 1 - rest * (0.5 + 0.170_573_8 * (1 - rest))
         return part / Double(1 << whole)
     }
