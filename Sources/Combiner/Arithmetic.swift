@@ -68,37 +68,6 @@ private func power(_ raised: Float) -> Float {
     Float(bitPattern: (raised.bitPattern &- roundingUnit.bitPattern &+ 127) &<< 23)
 }
 
-/// The sum of all lanes, four at a time. Lanes are named one by one: halves of a vector, its `sum()` and conversions to
-/// doubles are loops over lanes in memory, ten times slower.
-@inline(__always)
-func total(_ v: SIMD32<Float>) -> Float {
-    let a = SIMD4(v[0], v[1], v[2], v[3]) + SIMD4(v[16], v[17], v[18], v[19])
-    let b = SIMD4(v[4], v[5], v[6], v[7]) + SIMD4(v[20], v[21], v[22], v[23])
-    let c = SIMD4(v[8], v[9], v[10], v[11]) + SIMD4(v[24], v[25], v[26], v[27])
-    let d = SIMD4(v[12], v[13], v[14], v[15]) + SIMD4(v[28], v[29], v[30], v[31])
-    return total((a + c) + (b + d))
-}
-
-@inline(__always)
-func total(_ v: SIMD16<Float>) -> Float {
-    let a = SIMD4(v[0], v[1], v[2], v[3]) + SIMD4(v[8], v[9], v[10], v[11])
-    let b = SIMD4(v[4], v[5], v[6], v[7]) + SIMD4(v[12], v[13], v[14], v[15])
-    return total(a + b)
-}
-
-@inline(__always)
-private func total(_ v: SIMD4<Float>) -> Float { (v[0] + v[2]) + (v[1] + v[3]) }
-
-/// Sums of rows in double precision, lane by lane.
-struct RowSum {
-    var lanes: [Double] = Array(repeating: 0, count: FeatureRow.scalarCount)
-
-    @inline(__always)
-    mutating func add(_ row: FeatureRow, times factor: Double = 1) {
-        for place in 0..<FeatureRow.scalarCount { lanes[place] += factor * Double(row[place]) }
-    }
-}
-
 /// Turns scores into probabilities in place and returns the logarithm of their sum of exponentials.
 func softmax(_ scores: inout [Float]) -> Double {
     let top = scores.max() ?? 0

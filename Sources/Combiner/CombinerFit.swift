@@ -58,10 +58,9 @@ extension ShortList {
         var total = 0.0
         for place in places { total += Double(linear[place]) }
         let mean = Float(total / Double(max(places.count, 1)))
-        let limit = FeatureRow(repeating: 8)
         let list = ShortList(
             rows: places.map {
-                (rows[$0] * scale).clamped(lowerBound: -limit, upperBound: limit)
+                (rows[$0] * scale).clamped(to: 8)
             },
             scores: places.map { linear[$0] - mean }, context: context,
             target: target.flatMap { places.firstIndex(of: $0) } ?? -1)

@@ -1,10 +1,6 @@
 // What the combiner knows of a candidate: a fixed row of numbers, most of them from exact counts.
 //
-// A row has room for 32 features, so that a candidate is one SIMD value and no loop over features is written twice.
 // The place of a feature is part of the stored weights: new ones take a free place, none is ever reused.
-
-/// The features of one candidate, by place.
-public typealias FeatureRow = SIMD32<Float>
 
 /// A feature and its place in the row.
 public enum Feature: Int, CaseIterable, Sendable {
@@ -133,7 +129,7 @@ public struct CandidateList: Sendable {
         var sum = RowSum()
         for value in self.values { sum.add(value) }
         let share = 1 / Double(max(items.count, 1))
-        let centre = FeatureRow(sum.lanes.map { Float($0 * share) })
+        let centre = FeatureRow(sum.places.map { Float($0 * share) })
         rows = self.values.map { ($0 - centre) * kept }
     }
 

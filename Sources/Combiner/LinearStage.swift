@@ -27,11 +27,11 @@ enum LinearStage {
             var sum = FeatureRow.zero
             for row in rows { sum += row * row }
             squares.add(sum, times: 1 / Double(max(rows.count, 1)))
-            for place in present.places { counts.lanes[place] += 1 }
+            for place in present.places { counts.places[place] += 1 }
         }
         var scale = FeatureRow.zero
-        for place in 0..<FeatureRow.scalarCount where squares.lanes[place] > 1e-12 {
-            scale[place] = Float((counts.lanes[place] / squares.lanes[place]).squareRoot())
+        for place in 0..<FeatureRow.scalarCount where squares.places[place] > 1e-12 {
+            scale[place] = Float((counts.places[place] / squares.places[place]).squareRoot())
         }
         return scale
     }
@@ -56,7 +56,7 @@ enum LinearStage {
         let share = 1 / Double(max(lists.count, 1))
         return (
             value * share + ridge / 2 * (weights * weights).sum(),
-            Vector(gradient.lanes) * share + weights * ridge
+            Vector(gradient.places) * share + weights * ridge
         )
     }
 
@@ -64,7 +64,7 @@ enum LinearStage {
     static func fit(
         _ start: FeatureRow, _ lists: [(rows: [FeatureRow], target: Int)]
     ) -> FeatureRow {
-        var weights = Vector(start)
+        var weights = start.doubles
         var (value, gradient) = loss(weights, lists)
         var history: [(step: Vector, change: Vector, inverse: Double)] = []
         for _ in 0..<iterationsMax {
