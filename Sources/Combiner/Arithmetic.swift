@@ -45,8 +45,8 @@ private let roundingUnit: Float = 12_582_912
 /// The same for 16 at a time.
 @inline(__always)
 func exponential(_ values: SIMD16<Float>) -> SIMD16<Float> {
-    let clamped = values.clamped(
-        lowerBound: SIMD16(repeating: -87), upperBound: SIMD16(repeating: 88))
+    var clamped = values
+    for lane in 0..<16 { clamped[lane] = min(max(values[lane], -87), 88) }
     let raised = clamped * 1.442_695_04 + roundingUnit
     let shift = raised - roundingUnit
     let rest = (clamped - shift * 0.693_359_375) + shift * 2.121_944_4e-4
