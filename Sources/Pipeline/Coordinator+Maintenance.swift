@@ -23,7 +23,9 @@ extension Coordinator {
         startCheckpointIfDue()
         startSweepIfDue()
         tendModels()
+        shelf.clear(now: now)
         tendSummaries()
+        tendRankings()
         observeGauges()
         let due = feeds.due(
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
@@ -53,7 +55,9 @@ extension Coordinator {
             act(.observe(.gauge(name, value)))
         }
         for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
-        for (name, value) in summaryNumbers { act(.observe(.gauge(name, Double(value)))) }
+        for (name, value) in summaryNumbers + rankingNumbers + listNumbers {
+            act(.observe(.gauge(name, Double(value))))
+        }
     }
 
     private func retryLoads() {
@@ -243,6 +247,7 @@ extension Coordinator {
                     InfoLine("feeds_published", "\(feeds.publishedCount)"),
                     InfoLine("feeds_refused", "\(feeds.refusedCount)"),
                 ]),
+            listSection,
         ] + modelSection + modelInfo + mixtureInfo + summarySection
             + (configuration.prequential ? [meter.info] : [])
     }

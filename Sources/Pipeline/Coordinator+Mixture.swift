@@ -13,15 +13,23 @@ import Teachers
 extension Coordinator {
     /// The combined list; nil when nothing was learnt yet, or sources are not combined.
     func makeMixedList(_ request: RecommendRequest, state: UserState) -> Recommendation? {
-        guard engine.isMixing,
-            let candidates = engine.mixture(
-                request.user.key, state, session: request.session.map(\.key),
-                candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
-                exclude: request.exclude.map(\.key), now: wall)
-        else { return nil }
-        let (items, ordering) = engine.recommendMixed(
-            candidates, for: state, count: request.count, now: wall)
-        let isModelled = candidates.list.present.contains(.model)
+        guard engine.isMixing else { return nil }
+        var ordering = Ordering.linear
+        var isModelled = false
+        let items = arrange(request, state: state) { count, gate in
+            guard
+                let candidates = engine.mixture(
+                    request.user.key, state, session: request.session.map(\.key),
+                    candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
+                    exclude: excluded(request), gate: gate, now: wall)
+            else { return nil }
+            isModelled = candidates.list.present.contains(.model)
+            let list = engine.recommendMixed(
+                candidates, for: state, count: count, gate: gate, now: wall)
+            ordering = list.ordering
+            return list.items
+        }
+        guard let items else { return nil }
         var list = Recommendation(
             items: items.compactMap(place), rung: ordering.name,
             model: isModelled ? engine.modelVersion : nil,
@@ -43,7 +51,7 @@ extension Coordinator {
             case Removal.seen.rawValue: .seen
             case .some: .filtered
             case nil where place.rank == nil: .notProposed
-            case nil: place.rank ?? 0 > RecommendRequest.countUsual ? .belowTheCut : nil
+            case nil: place.rank ?? 0 > RecommendRequest.countDefault ? .belowTheCut : nil
             }
         explanation.rank = plain.removedBy == nil ? place.rank : nil
         explanation.score = place.score

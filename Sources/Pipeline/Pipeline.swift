@@ -31,6 +31,8 @@ public final class Pipeline: Sendable {
     let models: ModelLane
     /// Who is asked for summaries, if anybody is.
     let writer: (any TextSummariser)?
+    /// Who is asked to rank lists, if anybody is.
+    let ranker: (any CandidateRanker)?
     private let core: LaneBound<Coordinator>
     private let versions: VersionTable
     private let rulesFingerprint: UInt64
@@ -67,6 +69,7 @@ public final class Pipeline: Sendable {
         } else {
             writer = nil
         }
+        ranker = configuration.ranking?.ranker
         core = LaneBound(coordinator, on: lane)
         self.source = source
         self.sink = sink
@@ -93,6 +96,7 @@ public final class Pipeline: Sendable {
         ticker.stop()
         models.cancel(upTo: .max)
         writer?.stop()
+        ranker?.stop()
         perform { $0.beginStopping() }
         waitUntilSettled(deadline: now + Milliseconds(limit))
         let closed = Semaphore()
@@ -142,6 +146,7 @@ public final class Pipeline: Sendable {
                 executeOnModels(action)
             case .summarise(let job): summarise(job)
             case .fitMixture(let fit, let ticket): make(fit, ticket)
+            case .rank(let job): rank(job)
             case .begin(let positions): source.begin(positions)
             case .beginItems(let positions): source.beginItems(positions)
             case .release(let partitions): source.release(partitions)

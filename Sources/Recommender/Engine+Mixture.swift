@@ -30,12 +30,13 @@ extension Engine {
     /// that scores as the model; without it the served model does.
     public func mixture(
         _ user: UInt64, _ state: UserState, model asked: String? = nil, session: [ItemKey] = [],
-        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], now: Milliseconds
+        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], gate: ListGate = .open,
+        now: Milliseconds
     ) -> MixedCandidates? {
         guard mixer != nil else { return nil }
         let request = MixtureRequest(
             user: observed(user, state, now: now), session: session, exclude: exclude,
-            candidates: candidates, now: now)
+            candidates: candidates, gate: gate, now: now)
         let teacher = asked.map { teacherColumn($0, state, request) }
         return mix(request, model: teacher ?? rungColumn(request)).map {
             MixedCandidates(
@@ -50,10 +51,10 @@ extension Engine {
     }
 
     /// The combined list, best first, with what ordered it. What no source proposed stands behind it, as rules and
-    /// popularity order it, where the list would be too short.
+    /// popularity order it, where the list would be too short. `gate` is the one under which candidates were found.
     public func recommendMixed(
         _ candidates: MixedCandidates, for state: UserState, by ordering: Ordering? = nil,
-        count: Int, now: Milliseconds
+        count: Int, gate: ListGate = .open, now: Milliseconds
     ) -> (items: [ListedItem], ordering: Ordering) {
         guard let combiner = mixer?.combiner else { return ([], .linear) }
         let list = candidates.list
@@ -61,7 +62,10 @@ extension Engine {
         let scores = combiner.scores(of: list, by: ordering)
         var best = TopList(limit: count)
         for (index, key) in list.items.enumerated() {
-            best.offer(Candidate(number: Int32(index), key: key, score: Double(scores[index])))
+            guard let score = gate.adjusted(Double(scores[index]), of: key, .logarithmic) else {
+                continue
+            }
+            best.offer(Candidate(number: Int32(index), key: key, score: score))
         }
         var items = best.sorted().map {
             ListedItem(
@@ -71,7 +75,7 @@ extension Engine {
         if items.count < count, !candidates.isClosed {
             let rest = recommend(
                 state, exclude: candidates.exclude + list.items, count: count - items.count,
-                rung: .cf, now: now)
+                rung: .cf, gate: gate, now: now)
             let floor = items.last?.score ?? 0
             for (place, item) in rest.enumerated() {
                 var item = item
@@ -158,7 +162,7 @@ extension Engine {
         guard let mixer, mixer.configuration.usesModel, rung != nil else { return nil }
         return rung?.column(
             request.user.key, history: request.positive, hidden: request.hidden,
-            proposals: mixer.configuration.proposalsMax, now: request.now,
+            proposals: mixer.configuration.proposalsMax, gate: request.gate, now: request.now,
             items: statistics.items)
     }
 

@@ -45,6 +45,7 @@ struct MixtureRequest {
     var exclude: [ItemKey] = []
     /// When not nil, only these are candidates.
     var candidates: [ItemKey]?
+    var gate = ListGate.open
     var now: Milliseconds
 
     /// Items that must not be in the list.
@@ -134,9 +135,10 @@ struct Mixer {
                     return !found.contains(number)
                         && (number == unfiltered
                             || !hidden.contains(number)
-                                && catalogue.isRecommendable(number, now: request.now))
+                                && catalogue.isRecommendable(number, now: request.now)
+                                && request.gate.passes(items.keys[Int(number)]))
                 }
-            } ?? proposals(request.now, model, statistics, order, catalogue)
+            } ?? proposals(request, model, statistics, order, catalogue)
         numbers.sort { items.keys[Int($0)] < items.keys[Int($1)] }
         let maker = FeatureMaker(
             recent: recent, seen: seen, now: request.now, statistics, catalogue, trend)
@@ -190,7 +192,7 @@ struct Mixer {
     }
 
     private mutating func proposals(
-        _ now: Milliseconds, _ model: ModelColumn?, _ statistics: Statistics,
+        _ request: MixtureRequest, _ model: ModelColumn?, _ statistics: Statistics,
         _ order: PopularityOrder, _ catalogue: Catalogue
     ) -> [KeyIndex.Number] {
         let keys = statistics.items.keys
@@ -210,7 +212,8 @@ struct Mixer {
             for number in some {
                 let value = score(number)
                 guard value > -.infinity, best.admits(value), !hidden.contains(number),
-                    catalogue.isRecommendable(number, now: now)
+                    catalogue.isRecommendable(number, now: request.now),
+                    request.gate.passes(keys[Int(number)])
                 else { continue }
                 best.offer(Candidate(number: number, key: keys[Int(number)], score: value))
             }

@@ -34,7 +34,7 @@ extension SettingKey {
             "Whether the item-aware model takes part, where there is one."),
         SettingKey(
             "mixture.lists-max", \.mixture.listsMax, .integer(200...100_000),
-            "Latest lists that are learnt from: about 9 KB each, in memory and in checkpoints."),
+            "Latest lists that are learnt from: 5 to 8 KB each, in memory and in checkpoints."),
         SettingKey(
             "mixture.refit-interval", \.mixture.refitInterval, .integer(50...1_000_000),
             """

@@ -319,7 +319,7 @@ public final class World {
         case .fitMixture(let fit, let ticket):
             instance.post(.reads) { $0.mixtureFitted(ticket, fit.run()) }
         case .summarise(let job): write(job, for: instance)
-        case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .observe: break
+        case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .observe, .rank: break
         }
     }
 
