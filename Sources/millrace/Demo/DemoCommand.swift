@@ -89,7 +89,7 @@ struct DemoCommand: ParsableCommand {
         )
         let name = folder.split(separator: "/").last.map(String.init) ?? folder
         let page = StreamReport(
-            title: "Millrace on \(name), streamed", windows: info.windows,
+            title: "Millrace on \(name), streamed", windows: info.windows, learnt: info.learnt,
             facts: [
                 (name: "events", value: grouped(events)), (name: "items", value: grouped(items)),
                 (name: "users", value: grouped(info.users)),

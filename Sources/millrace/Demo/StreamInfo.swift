@@ -37,9 +37,30 @@ struct StreamWindow {
     func share(_ value: Double) -> Double { scored > 0 ? value / Double(scored) : 0 }
 }
 
+/// What one source, or the combiner, was worth on the lists that the combiner learnt from.
+struct LearntSource {
+    var name: String
+    var lists: Int
+    var hitRate: Double
+    var gain: Double
+
+    init?(_ key: String, _ fields: [String: String]) {
+        guard key.hasPrefix("mixture_"), let lists = fields["lists"].flatMap({ Int($0) }),
+            let hitRate = fields["hit_rate_total"].flatMap({ Double($0) }),
+            let gain = fields["gain_total"].flatMap({ Double($0) })
+        else { return nil }
+        name = String(key.dropFirst("mixture_".count))
+        self.lists = lists
+        self.hitRate = hitRate
+        self.gain = gain
+    }
+}
+
 struct StreamInfo {
     private let values: [String: String]
     let windows: [StreamWindow]
+    /// The best first.
+    let learnt: [LearntSource]
 
     init(_ client: SocketClient) throws(SocketClientError) {
         let reply = try client.ask("INFO", "everything")
@@ -60,6 +81,8 @@ struct StreamInfo {
         }
         self.values = values
         self.windows = windows
+        learnt = values.compactMap { LearntSource($0.key, Self.fields($0.value)) }
+            .sorted { ($1.gain, $0.name) < ($0.gain, $1.name) }
     }
 
     private static func fields(_ text: String) -> [String: String] {

@@ -5,6 +5,7 @@ import Evaluation
 struct StreamReport {
     let title: String
     let windows: [StreamWindow]
+    let learnt: [LearntSource]
     let facts: [(name: String, value: String)]
 
     /// The second half of the events: what offline evaluation scores too, after its warm-up.
@@ -39,7 +40,19 @@ struct StreamReport {
         return "\(title)\n"
             + textTable(
                 ["events", "source", "scored", "HR@10", "NDCG@10"],
-                row("second half", second) + row("all", all))
+                row("second half", second) + row("all", all)) + combined
+    }
+
+    /// On the events that the combiner learnt from, each scored by what it knew just before.
+    private var combined: String {
+        guard let lists = learnt.map(\.lists).max(), lists > 0 else { return "" }
+        return
+            "\nThe combiner and its sources, on the \(grouped(lists)) events it learnt from, each before\n"
+            + textTable(
+                ["source", "scored", "HR@10", "NDCG@10"],
+                learnt.map {
+                    [$0.name, grouped($0.lists), fixed($0.hitRate, 4), fixed($0.gain, 4)]
+                })
     }
 
     var charts: [SVGChart] {

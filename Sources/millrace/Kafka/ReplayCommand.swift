@@ -64,7 +64,7 @@ struct ReplayCommand: ParsableCommand {
         let page = StreamReport(
             title:
                 "Millrace on \(folder.split(separator: "/").last.map(String.init) ?? folder), streamed",
-            windows: info.windows,
+            windows: info.windows, learnt: info.learnt,
             facts: [
                 (name: "events", value: grouped(events)),
                 (name: "users", value: grouped(info.users)),
