@@ -135,7 +135,8 @@ let package = Package(
             dependencies: [
                 "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
                 "TokenTrie", "Tensors", "Alignment", "ItemModel", "ModelFolders", "Teachers",
-                "Combiner", "Recommender", "Evaluation", "Summaries", "LanguageModel", "Transformer",
+                "Combiner", "Recommender", "Evaluation", "Summaries", "LanguageModel",
+                "Transformer",
                 "PreferenceRanking", "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest",
                 "RedisState",
                 "SocketServer", "SummaryWriters", "Telemetry", "OperationsServer", "Settings",
