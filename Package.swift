@@ -199,7 +199,8 @@ let package = Package(
         tests(
             "ModelFoldersTests",
             [
-                "ModelFolders", "ItemModel", "Transformer", "Checkpoints", "Interactions",
+                "ModelFolders", "ItemModel", "LanguageModel", "Transformer", "Checkpoints",
+                "Interactions",
                 "Tokenization", "JSONDocuments", "TestKit",
             ]),
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
@@ -232,7 +233,8 @@ let package = Package(
             "DaemonTests",
             [
                 "millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "Interactions",
-                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "Summaries",
+                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "Settings",
+                "Summaries",
                 "LanguageModel", "PreferenceRanking", "Transformer", "Checkpoints", "ModelServer",
                 "TestKit", nioHTTP1,
             ]),

@@ -66,6 +66,9 @@ public enum Action: Sendable {
     // To the lane: another turn, after what waits already.
     case foldAgain(PartitionIndex)
 
+    // To whoever refreshes the model.
+    case pulse(RefreshPulse)
+
     // To whoever runs the process.
     case observe(Observation)
     /// Recovery is over and the first partitions are being read.

@@ -200,6 +200,7 @@ extension Coordinator {
         let outcome: FoldOutcome
         switch item {
         case .log(let record):
+            sample(record.entry, given: cache[slot].state)
             if configuration.prequential {
                 score(record.entry, given: cache[slot].state)
                 outcome = foldAtOnce(record.entry, slot, edits: &edits)

@@ -26,6 +26,7 @@ extension Coordinator {
         shelf.clear(now: now)
         tendSummaries()
         tendRankings()
+        tellPulse()
         observeGauges()
         let due = feeds.due(
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)

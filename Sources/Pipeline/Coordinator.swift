@@ -143,6 +143,7 @@ public final class Coordinator {
     var models = ModelDesk()
     var summaries = SummaryDesk()
     var rankings = RankingDesk()
+    var sampler = EventSampler()
     // Counters for INFO.
     var eventCount: UInt64 = 0
     var duplicateCount: UInt64 = 0

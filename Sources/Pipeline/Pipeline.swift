@@ -15,12 +15,16 @@ public final class Pipeline: Sendable {
         public var ready: @Sendable () -> Void
         /// The process must stop, with this reason.
         public var failed: @Sendable (String) -> Void
+        /// About every second, on the engine's lane, where events are sampled.
+        public var pulse: @Sendable (RefreshPulse) -> Void
 
         public init(
-            ready: @escaping @Sendable () -> Void, failed: @escaping @Sendable (String) -> Void
+            ready: @escaping @Sendable () -> Void, failed: @escaping @Sendable (String) -> Void,
+            pulse: @escaping @Sendable (RefreshPulse) -> Void = { _ in }
         ) {
             self.ready = ready
             self.failed = failed
+            self.pulse = pulse
         }
     }
 
@@ -155,6 +159,7 @@ public final class Pipeline: Sendable {
             case .acknowledgeItems(let partition, let next, let count):
                 source.acknowledgeItems(partition, nextOffset: next, recordCount: count)
             case .foldAgain(let partition): perform { $0.foldReady(partition) }
+            case .pulse(let pulse): events.pulse(pulse)
             case .observe(let observation): observer.observe(observation)
             case .ready: events.ready()
             case .fail(let reason): events.failed(reason)

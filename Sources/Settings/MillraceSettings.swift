@@ -9,6 +9,7 @@ public struct MillraceSettings: Sendable, Hashable {
     public var redis = RedisSettings()
     public var engine = EngineSettings()
     public var model = ModelSettings()
+    public var refresh = RefreshSettings()
     public var rules = RulesSettings()
     public var mixture = MixtureSettings()
     public var teachers = TeacherSettings()

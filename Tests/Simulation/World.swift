@@ -319,7 +319,8 @@ public final class World {
         case .fitMixture(let fit, let ticket):
             instance.post(.reads) { $0.mixtureFitted(ticket, fit.run()) }
         case .summarise(let job): write(job, for: instance)
-        case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .observe, .rank: break
+        case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .observe, .rank, .pulse:
+            break
         }
     }
 

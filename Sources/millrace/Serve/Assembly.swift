@@ -149,6 +149,7 @@ struct Assembly {
             partition: { user, count in partitioner.partition(of: user, count: count) },
             decodeItem: { id, json in items.record(id, json) })
         to.offsetGap = OffsetGapPolicy(rawValue: settings.kafka.offsetGap.rawValue) ?? .halt
+        to.samplesEvents = settings.model.folder != nil && settings.model.adapters != nil
         to.usersCachedMax = settings.engine.usersCachedMax
         to.hasModel = settings.model.folder != nil
         to.modelUsersCachedMax = settings.model.usersCachedMax
