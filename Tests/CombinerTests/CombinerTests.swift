@@ -210,6 +210,95 @@ struct CombinerTests {
         }
     }
 
+    /// With a fit under way, and a ring that has turned.
+    private func busy(_ count: Int = 182) -> Combiner {
+        var configuration = fitted().configuration
+        configuration.listsMax = 50
+        var combiner = Combiner(configuration)
+        for list in lists(count, seed: 7) { combiner.learn(list) }
+        return combiner
+    }
+
+    @Test("a stored combiner goes on as if nothing had been, also with a fit under way")
+    func wholeCoding() throws {
+        var combiner = busy()
+        #expect(combiner.listsBeforeDue != nil)
+        let bytes = combiner.encoded()
+        var restored = try Combiner(combiner.configuration, decoding: bytes)
+        #expect(restored.encoded() == bytes)
+        for list in lists(80, seed: 70) {
+            let (left, right) = (combiner.learn(list), restored.learn(list))
+            #expect(left == right)
+        }
+        #expect(combiner.encoded() == restored.encoded())
+        #expect(combiner.weights.version > 3)
+        for place in stride(from: 0, to: bytes.count, by: 613) {
+            #expect(throws: MalformedBytes.self) {
+                try Combiner(combiner.configuration, decoding: Array(bytes[..<place]))
+            }
+            var damaged = bytes
+            damaged[place] ^= 0xFF
+            // Refused, or other numbers: the sum that whoever stores it keeps tells; it never traps.
+            _ = try? Combiner(combiner.configuration, decoding: damaged)
+        }
+        var smaller = combiner.configuration
+        smaller.listsMax = 7
+        #expect(try Combiner(smaller, decoding: bytes).lists.count == 7)
+    }
+
+    @Test("weights serve from the list that was said, made elsewhere, here, or delivered twice")
+    func delivery() throws {
+        var waiting = busy()
+        var served = waiting
+        let wanted = served.takeOrder()
+        let order = try #require(wanted)
+        let again = served.takeOrder()
+        #expect(again?.version == nil)
+        #expect(order.version == served.weights.version + 1)
+        let weights = order.run()
+        served.deliver(weights)
+        served.deliver(weights)
+        #expect(served.listsBeforeDue == nil)
+        for list in lists(30, seed: 71) {
+            let (left, right) = (waiting.learn(list), served.learn(list))
+            #expect(left == right)
+            #expect(waiting.weights == served.weights)
+        }
+        served.deliver(order.start)
+        #expect(waiting.weights == served.weights)
+    }
+
+    @Test("a source that a list lacks does not order it, and a stage that is off never does")
+    func fallsBack() {
+        var wrong = CombinerWeights()
+        wrong.version = 1
+        wrong.linear[Feature.rules.rawValue] = -1
+        var configuration = CombinerConfiguration()
+        configuration.usesShortList = false
+        var combiner = Combiner(configuration, weights: wrong)
+        for list in lists(60) { combiner.learn(list) }
+        #expect(combiner.ordering(among: Self.present) == .source(.rules))
+        #expect(combiner.ordering(among: FeatureSet([.recentRules])) == .source(.recentRules))
+        #expect(combiner.ordering(among: FeatureSet([])) == .linear)
+        #expect(combiner.meter(of: .shortList).listCount == 0)
+        #expect(combiner.served.listCount == 60)
+    }
+
+    @Test("16 exponentials at a time are those one by one, and near the exponential")
+    func exponentials() {
+        var value: Float = -90
+        while value < 92 {
+            var lanes = SIMD16<Float>.zero
+            for lane in 0..<16 { lanes[lane] = value + Float(lane) * 0.11 }
+            let found = exponential(lanes)
+            for lane in 0..<16 { #expect(found[lane] == exponential(lanes[lane])) }
+            value += 1.7
+        }
+        #expect(exponential(0) == 1)
+        #expect(abs(exponential(1) - 2.718_281_8) < 1e-5)
+        #expect(abs(naturalLog(Double(exponential(-20))) + 20) < 1e-5)
+    }
+
     private func order(_ scores: [Float]) -> [Int] {
         scores.indices.sorted { scores[$0] > scores[$1] }
     }

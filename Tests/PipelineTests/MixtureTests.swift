@@ -288,4 +288,22 @@ struct MixtureTests {
             #expect(scores == scores.sorted(by: >))
         }
     }
+
+    @Test("under every fault of the simulator the state is that of a plain fold", arguments: 1...15)
+    func simulated(seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        let logs = Shop.logs(partitions: 1 + random.below(3), events: 500, &random)
+        var configuration = Shop.configuration(random: &random)
+        configuration.engine.mixture = SoleDaemon(learnInterval: 2).configuration.engine.mixture
+        configuration.decodeItem = { id, _ in ItemRecord(id: id, title: id.text) }
+        let world = World(
+            seed: seed, logs: logs, instances: 1 + random.below(3), configuration: configuration)
+        world.catalogue = (0..<25).compactMap { ItemID("item-\($0)") }.map { (id: $0, json: [1]) }
+        let problem = world.run(stormySteps: 1_500)
+        #expect(problem == nil, "seed \(seed): \(world.summary)")
+        let expected = ReferenceFold(logs: logs, configuration: configuration.engine).statistics
+        for instance in world.instances {
+            #expect(instance.coordinator.engine.statistics.digest == expected.digest)
+        }
+    }
 }
