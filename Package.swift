@@ -153,6 +153,9 @@ let package = Package(
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
         .target(
+            name: "ModelServer", dependencies: ["JSONDocuments", nioCore, nioPosix, nioHTTP1],
+            path: "Tests/ModelServer", swiftSettings: strict),
+        .target(
             name: "FuzzLaws",
             dependencies: [
                 "WireProtocol", "RecordDecoding", "Interactions", "Teachers", "Recommender",
@@ -217,7 +220,7 @@ let package = Package(
             "SummaryWritersTests",
             [
                 "SummaryWriters", "Summaries", "JSONDocuments", "Tokenization", "Checkpoints",
-                "Transformer", "LanguageModel", "TestKit", nioCore, nioPosix, nioHTTP1,
+                "Transformer", "LanguageModel", "ModelServer", "TestKit", nioHTTP1,
             ]),
         tests("TelemetryTests", ["Telemetry", "OperationsServer", "TestKit"]),
         tests("SettingsTests", ["Settings", "Filters", "TestKit"]),
@@ -226,7 +229,8 @@ let package = Package(
             [
                 "millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "Interactions",
                 "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "Summaries",
-                "LanguageModel", "PreferenceRanking", "Transformer", "Checkpoints", "TestKit",
+                "LanguageModel", "PreferenceRanking", "Transformer", "Checkpoints", "ModelServer",
+                "TestKit", nioHTTP1,
             ]),
         tests("RepositoryTests", ["Evaluation", "Summaries", "TestKit"]),
     ]

@@ -104,5 +104,24 @@ extension DaemonTests {
             #expect(try daemon.info("ranking_lists") == "1")
             #expect(await daemon.terminate() == 0)
         }
+
+        @Test("check-config and serve refuse a folder that is none, by its key")
+        func refused() async throws {
+            let folder = try TemporaryDirectory()
+            let path = folder.file("millrace.yaml")
+            for (section, key) in [
+                ("ranking", "ranking.folder"),
+                ("summaries:\n  summariser: local", "summaries.folder"),
+            ] {
+                let text = section.contains(":") ? section : "\(section):"
+                try Data("\(text)\n  folder: \(folder.path)\n".utf8).write(to: URL(filePath: path))
+                for command in [["check-config", path], ["serve", "--config", path]] {
+                    let process = try ChildProcess(millrace, command)
+                    #expect(await process.wait() != 0, "\(command)")
+                    let words = process.errors
+                    #expect(words.contains(key) && words.contains(folder.path), "\(words)")
+                }
+            }
+        }
     }
 }
