@@ -18,14 +18,25 @@ public struct ItemAdapterFolder: Sendable {
 
     private let block: BlockShape
 
-    /// An adapter of `base`, whose items come first in `items`.
+    /// An adapter of `base`, whose items come first in `items`. Of the others those stay that it has rows of: what is
+    /// written reads back as the same, with the same version.
     public init(_ adapter: ItemAdapter, items: [ItemID], of base: ItemModelFolder) {
         precondition(adapter.fits(base.parameters.layout), "an adapter of the base's layout")
         precondition(
             items.starts(with: base.items) && adapter.rows.items.allSatisfy { $0 < items.count },
             "the base's items first, and an item for every row")
-        self.adapter = adapter
-        self.items = items
+        var kept = base.items
+        let numbers = adapter.rows.items.map { number in
+            guard number >= base.items.count else { return number }
+            kept.append(items[Int(number)])
+            return Int32(kept.count - 1)
+        }
+        self.adapter = ItemAdapter(
+            pairs: adapter.pairs,
+            rows: IdentityRows(
+                width: adapter.rows.width, items: numbers, vectors: adapter.rows.vectors,
+                counts: adapter.rows.counts))
+        self.items = kept
         baseVersion = base.version
         block = base.parameters.layout.shape.block
     }

@@ -99,6 +99,9 @@ extension Pipeline {
         perform { $0.setScenarios(scenarios) }
     }
 
+    /// Calls back when the engine has done what was asked of it before.
+    public func whenDone(_ body: @escaping @Sendable () -> Void) { perform { _ in body() } }
+
     public func removeModel() { perform { $0.removeModel() } }
 
     /// Serves by this model from the next list on.

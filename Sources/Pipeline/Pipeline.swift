@@ -1,5 +1,6 @@
 // The coordinator among the real things: runs it on its lane, does what it asks for, brings back the answers.
 
+import Combiner
 public import Interactions
 import Lanes
 public import Ports
@@ -14,17 +15,23 @@ public final class Pipeline: Sendable {
         public var ready: @Sendable () -> Void
         /// The process must stop, with this reason.
         public var failed: @Sendable (String) -> Void
+        /// About every second, on the engine's lane, where events are sampled.
+        public var pulse: @Sendable (RefreshPulse) -> Void
 
         public init(
-            ready: @escaping @Sendable () -> Void, failed: @escaping @Sendable (String) -> Void
+            ready: @escaping @Sendable () -> Void, failed: @escaping @Sendable (String) -> Void,
+            pulse: @escaping @Sendable (RefreshPulse) -> Void = { _ in }
         ) {
             self.ready = ready
             self.failed = failed
+            self.pulse = pulse
         }
     }
 
     let lane: Lane
     private let snapshotLane: Lane
+    /// Where the combiner is fitted; nil where sources are not combined.
+    private let mixtureLane: Lane?
     let models: ModelLane
     /// Who is asked for summaries, if anybody is.
     let writer: (any TextSummariser)?
@@ -51,6 +58,9 @@ public final class Pipeline: Sendable {
     ) {
         lane = Lane(name: "engine")
         snapshotLane = Lane(name: "checkpoint")
+        mixtureLane = configuration.engine.mixture.map { _ in
+            Lane(name: "combiner", niceness: Self.mixtureNiceness)
+        }
         let coordinator = Coordinator(configuration)
         versions = coordinator.versions
         rulesFingerprint = coordinator.rulesFingerprint
@@ -100,6 +110,7 @@ public final class Pipeline: Sendable {
         _ = closed.wait(milliseconds: max(limit, 1_000))
         lane.stop()
         snapshotLane.stop()
+        mixtureLane?.stop()
         models.stop(withinMilliseconds: max(limit, 1_000))
     }
 
@@ -138,6 +149,7 @@ public final class Pipeline: Sendable {
                 .cancelSolves, .mergeTrie:
                 executeOnModels(action)
             case .summarise(let job): summarise(job)
+            case .fitMixture(let fit, let ticket): make(fit, ticket)
             case .rank(let job): rank(job)
             case .begin(let positions): source.begin(positions)
             case .beginItems(let positions): source.beginItems(positions)
@@ -147,10 +159,21 @@ public final class Pipeline: Sendable {
             case .acknowledgeItems(let partition, let next, let count):
                 source.acknowledgeItems(partition, nextOffset: next, recordCount: count)
             case .foldAgain(let partition): perform { $0.foldReady(partition) }
+            case .pulse(let pulse): events.pulse(pulse)
             case .observe(let observation): observer.observe(observation)
             case .ready: events.ready()
             case .fail(let reason): events.failed(reason)
             }
+        }
+    }
+
+    /// Less than what is folded and served, more than a solve: events wait for it when it is late.
+    private static let mixtureNiceness: Int32 = 5
+
+    private func make(_ fit: CombinerFit, _ ticket: Ticket) {
+        mixtureLane?.run { [self] in
+            let weights = fit.run()
+            perform { $0.mixtureFitted(ticket, weights) }
         }
     }
 
@@ -202,19 +225,19 @@ public final class Pipeline: Sendable {
                         commit.partition, nextOffset: commit.nextOffset, recordCount: count, result)
                 }
             }
-        case .saveCheckpoint(let statistics, let sequences, let incarnation):
-            save(statistics, sequences, incarnation)
+        case .saveCheckpoint(let snapshot, let sequences, let incarnation):
+            save(snapshot, sequences, incarnation)
         default: preconditionFailure("not a write")
         }
     }
 
     /// The snapshot is a value: it is encoded beside the engine, which goes on.
     private func save(
-        _ statistics: Statistics, _ sequences: [PartitionIndex: Int64], _ incarnation: String
+        _ snapshot: EngineSnapshot, _ sequences: [PartitionIndex: Int64], _ incarnation: String
     ) {
         let started = clock.monotonicSeconds
         snapshotLane.run { [self] in
-            let chunks = statistics.checkpointChunks(fingerprint: rulesFingerprint)
+            let chunks = snapshot.chunks(fingerprint: rulesFingerprint)
             let bytes = chunks.reduce(0) { $0 + $1.count }
             let checkpoint = StatisticsCheckpoint(
                 sequences: sequences, chunks: chunks, incarnation: incarnation)

@@ -78,6 +78,9 @@ public struct PipelineConfiguration: Sendable {
     /// A model of more bytes is not stored: it serves, and is solved again after a start.
     public var storedModelBytesMax = 256 << 20
 
+    /// Whether some events go to whoever compares models, and their number with them.
+    public var samplesEvents = false
+
     public var feedWatchedMax = 10_000
     /// Entries of a feed that a reader may resume from.
     public var feedEntriesKept = 16

@@ -53,7 +53,7 @@ extension Engine {
     }
 
     /// Items of positive events, oldest first, the session's after the history's.
-    func positive(_ state: UserState, session: [ItemKey]) -> [ItemKey] {
+    public func positive(_ state: UserState, session: [ItemKey]) -> [ItemKey] {
         let types = configuration.history.types
         return state.history.compactMap { entry in
             types[entry.type].weight > 0 && !session.contains(entry.item) ? entry.item : nil

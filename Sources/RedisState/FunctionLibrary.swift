@@ -6,7 +6,7 @@
 // so that daemons of two versions can share a Redis while one replaces the other.
 
 enum FunctionLibrary {
-    static let version: Int64 = 1
+    static let version: Int64 = 2
     static let versionFunction = "millrace_version"
 
     static let claim = "millrace_claim"
@@ -15,6 +15,7 @@ enum FunctionLibrary {
     static let layout = "millrace_layout"
     static let flip = "millrace_flip_checkpoint"
     static let trim = "millrace_trim_deltas"
+    static let lease = "millrace_lease"
 
     static let source = #"""
         #!lua name=millrace
@@ -158,6 +159,28 @@ enum FunctionLibrary {
           return redis.call('XTRIM', deltas, 'MINID', '=', digits(tonumber(trimmed) + 1) .. '-0')
         end
 
+        -- The right of one instance to refresh. keys: lease.
+        -- args: 'take', milliseconds, owner | 'renew', milliseconds, token | 'release', '0', token.
+        -- Returns the token that holds, or '' for a no. Tokens follow the clock, as epochs do: none comes twice.
+        -- A lease that ran out is renewed as long as nobody took it.
+        local function lease(keys, args)
+          local key = keys[1]
+          local token, till = number_of(key, 'token'), number_of(key, 'until')
+          if not token or not till then return corrupt(key, 'not a number') end
+          local time = redis.call('TIME')
+          local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+          if args[1] == 'take' then
+            if till > now then return '' end
+            token = math.max(token + 1, now)
+            redis.call('HSET', key, 'token', digits(token), 'until', digits(now + tonumber(args[2])),
+              'owner', args[3])
+          else
+            if token ~= tonumber(args[3]) then return '' end
+            redis.call('HSET', key, 'until', digits(now + tonumber(args[2])))
+          end
+          return digits(token)
+        end
+
         redis.register_function{function_name = 'millrace_version', flags = {'no-writes'},
           callback = function() return \#(version) end}
         redis.register_function('millrace_claim', claim)
@@ -166,5 +189,6 @@ enum FunctionLibrary {
         redis.register_function('millrace_layout', layout)
         redis.register_function('millrace_flip_checkpoint', flip_checkpoint)
         redis.register_function('millrace_trim_deltas', trim_deltas)
+        redis.register_function('millrace_lease', lease)
         """#
 }

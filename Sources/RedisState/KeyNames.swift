@@ -30,6 +30,8 @@ struct KeyNames: Sendable {
     }
     /// Hash like `checkpoint`: version, chunks, and `p0`, the version of the model.
     func model(_ name: String) -> String { "\(prefix):{model}:\(name)" }
+    /// Hash: token, until, owner.
+    var lease: String { "\(prefix):{lease}:refresh" }
     /// Hash that another system writes: format, version, kind.
     var externalMeta: String { "\(prefix):{external}:meta" }
     /// Hash: item -> record.

@@ -42,7 +42,9 @@ struct SettingKey: Sendable {
 
     /// Every key, in the order of the file.
     static let all: [SettingKey] =
-        input + state + recommending + teachers + summaries + ranking + lists + output + around
+        input + state + refresh + recommending + mixture + teachers + summaries + ranking + lists
+        + output
+        + around
 
     static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 
@@ -57,8 +59,10 @@ struct SettingKey: Sendable {
         ("redis", "Where the state is kept, together with the offset that produced it."),
         ("engine", "How much is remembered, and how much of it stays in memory."),
         ("model", "The item-aware language model."),
+        ("refresh", "Refreshes of the model beside serving (docs/refresh.md)."),
         ("rules", "Sequential rules: which items follow which."),
         ("popularity", "What is in demand, with old demand fading."),
+        ("mixture", "One list from all sources, learnt from the stream (docs/combiner.md)."),
         ("teachers", "Collaborative models beside the rules (docs/teachers.md)."),
         ("summaries", "A short text of what each user likes (docs/summaries.md)."),
         ("summaries.http", "The server that writes summaries."),

@@ -37,7 +37,7 @@ struct Command: Sendable {
 
     func accepts(_ count: Int) -> Bool { arity < 0 ? count >= -arity : count == arity }
 
-    static let all: [Command] = (recommendations + streams + introspection + handshake)
+    static let all: [Command] = (recommendations + models + streams + introspection + handshake)
         .enumerated().map { index, command in
             var command = command
             command.index = index
@@ -95,6 +95,23 @@ struct Command: Sendable {
             "digest", -1, .read, "server", "Digest of the state of a partition, or of all",
             "[partition]"
         ) { $0.digest($1) },
+    ]
+
+    private static let models = [
+        Command(
+            "model.list", 1, .read, "model", "Versions of the model, which serves, and why"
+        ) { $0.listModels($1) },
+        Command(
+            "model.refresh", 1, .admin, "model", "Begins a refresh; INFO refresh tells of it"
+        ) { $0.refreshModel($1) },
+        Command(
+            "model.rollback", -1, .admin, "model",
+            "Serves the version before the current one, or the one named", "[version|base]"
+        ) { $0.rollBackModel($1) },
+        Command(
+            "model.pin", 2, .admin, "model", "Serves a version and refuses refreshes", "version"
+        ) { $0.pinModel($1) },
+        Command("model.unpin", 1, .admin, "model", "Lets refreshes go on") { $0.unpinModel($1) },
     ]
 
     private static let streams = [

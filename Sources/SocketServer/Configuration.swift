@@ -1,5 +1,6 @@
 // Everything about the socket that an operator decides; the executable fills it from the settings.
 
+public import Ports
 public import WireProtocol
 
 /// Where connections come from.
@@ -98,6 +99,8 @@ public struct SocketServerConfiguration: Sendable {
     public var itemProblem: @Sendable (_ json: [UInt8]) -> String?
     /// Names of teachers that MODE accepts beside the rungs of the ladder; the service says which are enabled.
     public var teachers: [String] = []
+    /// Who answers MODEL.*; nil: nobody.
+    public var models: (any ModelService)?
 
     public init(
         address: ListenAddress, access: AccessRules = AccessRules(),

@@ -73,6 +73,7 @@ extension Connection {
                 ("slowlog_len", state.slowLog.count),
             ].map { InfoLine($0.0, String($0.1)) })
         return [server, clientsSection, stats, commandSection(totals)]
+            + (state.configuration.models?.modelInfo ?? [])
     }
 
     private func commandSection(_ totals: [CommandTally]) -> InfoSection {

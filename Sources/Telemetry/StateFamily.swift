@@ -66,6 +66,17 @@ struct StateFamily: Sendable {
         "items": "Items known.",
         "items_listed": "Items with a catalogue record.",
         "pairs": "Item pairs counted by the rules.",
+        "refresh_running": "Whether a refresh of the model is under way.",
+        "refresh_progress_ratio": "Share of the refresh's stage that is done.",
+        "refresh_last_end_timestamp_seconds": "When the last refresh ended.",
+        "refresh_last_duration_seconds": "How long the last refresh took.",
+        "refreshes_published": "Refreshes that came to serve since the start.",
+        "refreshes_refused": "Refreshes that the gate refused since the start.",
+        "refreshes_failed": "Refreshes that failed since the start.",
+        "refreshes_rolled_back": "Adapters taken back since the start because they did worse.",
+        "model_gain_at_10": "NDCG@10 of the model that serves over its latest 2000 sampled events.",
+        "model_drift_ratio": "How far that is below its first 2000, as a share.",
+        "model_on_probation": "Whether the model is compared with the one before.",
         "feeds_watched": "Users whose list is kept up to date.",
     ]
 

@@ -6,6 +6,7 @@ import ItemModel
 import KafkaIngest
 import ModelFolders
 import Simulation
+import Synchronization
 import TestKit
 import Testing
 import Transformer
@@ -14,7 +15,7 @@ import WireProtocol
 @testable import millrace
 
 /// Changes every item's identity vector and the inter blocks; the seed makes it answer differently.
-private func adapter(of base: ItemModelFolder, seed: UInt64) -> ItemAdapterFolder {
+func randomAdapter(of base: ItemModelFolder, seed: UInt64) -> ItemAdapterFolder {
     var random = TestKit.SeededRandom(seed: seed)
     var adapter = ItemAdapter(base.parameters.layout, rank: 2, alpha: 4, seed: seed)
     for index in adapter.pairs.parameters.indices {
@@ -27,6 +28,12 @@ private func adapter(of base: ItemModelFolder, seed: UInt64) -> ItemAdapterFolde
         vectors: (0..<count * width).map { _ in Float.random(in: -1..<1, using: &random) },
         counts: Array(repeating: 9, count: count))
     return ItemAdapterFolder(adapter, items: base.items, of: base)
+}
+
+/// What tells several clients to stop, and counts those that have seen enough.
+private final class Flag: Sendable {
+    let isUp = Atomic(false)
+    let doneCount = Atomic(0)
 }
 
 @Suite("Adapters of a model")
@@ -46,7 +53,7 @@ struct AdapterStoreTests {
         func publish(_ seed: UInt64) throws -> String {
             let turn = try store.takeTurn()
             defer { turn.end() }
-            let one = adapter(of: base, seed: seed)
+            let one = randomAdapter(of: base, seed: seed)
             let version = try base.applying(one).version
             try store.publish(one, version: version, reason: "test")
             return version
@@ -105,6 +112,41 @@ struct AdapterStoreTests {
         #expect(!FileManager.default.fileExists(atPath: partial))
     }
 
+    @Test("A token lower than one that has been here publishes nothing")
+    func staleToken() throws {
+        let shelf = try Shelf()
+        let one = randomAdapter(of: shelf.base, seed: 1)
+        let version = try shelf.base.applying(one).version
+        // An owner of the lease that slept while another came and went.
+        let slept = try shelf.store.takeTurn(token: 7)
+        slept.end()
+        try shelf.store.takeTurn(token: 8).end()
+        #expect(throws: CommandFailure.self) {
+            try shelf.store.publish(one, version: version, reason: "", token: 7)
+        }
+        #expect(throws: CommandFailure.self) { try shelf.store.takeTurn(token: 7) }
+        #expect(shelf.store.current == nil && shelf.store.versions.isEmpty)
+        let turn = try shelf.store.takeTurn(token: 8)
+        try shelf.store.publish(
+            one, version: version, reason: "", learntUntil: 1_234, token: 8)
+        turn.end()
+        #expect(shelf.store.current?.version == version)
+        #expect(shelf.store.learntUntil(version) == 1_234)
+    }
+
+    @Test("Old adapters go, but not what serves, what served before it, or what is pinned")
+    func prune() throws {
+        let shelf = try Shelf()
+        let all = try (1...5).map { try shelf.publish(UInt64($0)) }
+        try shelf.store.pin(all[0])
+        try shelf.store.unpin()
+        try shelf.store.pin(all[1])
+        shelf.store.prune(keeping: 2)
+        // The second serves and is pinned, the first served before it; the newest two are within the number.
+        #expect(shelf.store.versions == [all[0], all[1], all[3], all[4]].sorted())
+        #expect(shelf.store.current?.version == all[1])
+    }
+
     @Test("A link to what is no version of the folder is none")
     func strange() throws {
         let shelf = try Shelf()
@@ -141,11 +183,11 @@ extension DaemonTests {
             let base = try Models.writeModel(seed: 1, to: path)
             let store = AdapterStore(folder: folder.file("adapters"), base: base)
             let models = try (1...2).map { seed in
-                try base.applying(adapter(of: base, seed: UInt64(seed)))
+                try base.applying(randomAdapter(of: base, seed: UInt64(seed)))
             }
             let turn = try store.takeTurn()
             try store.publish(
-                adapter(of: base, seed: 1), version: models[0].version, reason: "")
+                randomAdapter(of: base, seed: 1), version: models[0].version, reason: "")
             let broker = try await Broker()
             let redis = try await RedisServer()
             var options = Daemon.Options()
@@ -172,7 +214,7 @@ extension DaemonTests {
             #expect(lists[0] != Models.best(base, history: history, count: 10))
             #expect(try Models.list(connection, "ann").items == lists[0])
             try store.publish(
-                adapter(of: base, seed: 2), version: models[1].version, reason: "")
+                randomAdapter(of: base, seed: 2), version: models[1].version, reason: "")
             turn.end()
             daemon.process?.signal(SIGHUP)
             var served: [String?] = []
@@ -188,6 +230,83 @@ extension DaemonTests {
             #expect(swapped, "\(daemon.lastWords)")
             let first = served.prefix { $0 == models[0].version }
             #expect(served.dropFirst(first.count).allSatisfy { $0 == models[1].version })
+        }
+
+        @Test(
+            "MODEL.PIN swaps under load: no request fails, no list is of two, the latest is served")
+        func swapUnderLoad() async throws {
+            let folder = try TemporaryDirectory()
+            let path = folder.file("model")
+            let base = try Models.writeModel(seed: 1, to: path)
+            let store = AdapterStore(folder: folder.file("adapters"), base: base)
+            let models = try (1...2).map { seed in
+                try base.applying(randomAdapter(of: base, seed: UInt64(seed)))
+            }
+            for (seed, model) in zip(1..., models) {
+                let turn = try store.takeTurn()
+                try store.publish(
+                    randomAdapter(of: base, seed: UInt64(seed)), version: model.version, reason: "")
+                turn.end()
+            }
+            let broker = try await Broker()
+            let redis = try await RedisServer()
+            var options = Daemon.Options()
+            options.extra = """
+                model:
+                  folder: \(path)
+                  adapters: \(folder.file("adapters"))
+                """
+            let daemon = try Daemon(broker: broker.servers, redis: redis.socketPath, options)
+            try await broker.produceItems(SimulatedLog.itemRecords(50))
+            try await daemon.start()
+            let connection = try daemon.connect()
+            let history = (0..<5).map { "item-\($0 * 7)" }
+            for item in history { _ = try connection.ask("EVENT.ADD", "ann", item, "view") }
+            let ready = await holds {
+                try connection.ask("USER.GET", "ann")["events"]?.number == 5
+                    && daemon.info("model_serving") == models[1].version
+                    && daemon.info("model_items_pending") == "0"
+                    && daemon.info("model_items") == "50"
+            }
+            try #require(ready, "\(daemon.lastWords)")
+            let lists = Dictionary(
+                uniqueKeysWithValues: models.map {
+                    ($0.version, Models.best($0, history: history, count: 10))
+                })
+            let stop = Flag()
+            let socket = daemon.socketPath
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<3 {
+                    group.addTask {
+                        try await blocking {
+                            let client = try SocketConnection(socket)
+                            var swaps = 0
+                            var last: String?
+                            while !stop.isUp.load(ordering: .relaxed) {
+                                let list = try Models.list(client, "ann")
+                                let version = try #require(list.model)
+                                #expect(list.items == lists[version])
+                                guard version != last else { continue }
+                                last = version
+                                swaps += 1
+                                if swaps == 4 { stop.doneCount.add(1, ordering: .relaxed) }
+                            }
+                            return swaps
+                        }
+                    }
+                }
+                // Until all of them have seen several.
+                for round in 0..<500 where round < 10 || stop.doneCount.load(ordering: .relaxed) < 3
+                {
+                    let version = models[round % 2].version
+                    #expect(try connection.ask("MODEL.PIN", version).text == version)
+                    // From the answer on, nobody gets another.
+                    #expect(try Models.list(connection, "ann").model == version)
+                }
+                stop.isUp.store(true, ordering: .relaxed)
+                for try await swaps in group { #expect(swaps >= 4) }
+            }
+            #expect(try daemon.info("total_error_replies") == "0")
         }
     }
 }

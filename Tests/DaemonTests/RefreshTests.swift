@@ -10,12 +10,13 @@ import Transformer
 
 @Suite("The gate of a refresh")
 struct RefreshGateTests {
-    /// Six times of ten an item is followed by the next, from half of the items on by one further along where the world
-    /// has changed; else by any of those that are popular.
+    /// Most times an item is followed by the next, from half of the items on by one further along where the world has
+    /// changed; else by any of those that are popular.
     private struct World {
         static let itemCount = 30
         var step: Int
         var popularCount: Int
+        var follows = 0.6
 
         func history(_ length: Int, _ random: inout TestKit.SeededRandom) -> [Int32] {
             var item = random.below(Self.itemCount)
@@ -23,7 +24,7 @@ struct RefreshGateTests {
                 let now = item
                 let step = item < Self.itemCount / 2 ? 1 : step
                 item =
-                    random.chance(0.6)
+                    random.chance(follows)
                     ? (item + step) % Self.itemCount : random.below(popularCount)
                 return Int32(now)
             }
@@ -36,7 +37,7 @@ struct RefreshGateTests {
     }
 
     /// Taught before the world changed.
-    private func base() async -> ItemModelParameters {
+    private func base(follows: Double = 0.6) async -> ItemModelParameters {
         var shape = ItemModelShape(vocabulary: 20)
         shape.width = 16
         shape.feedForward = 24
@@ -51,7 +52,7 @@ struct RefreshGateTests {
         let trainer = ItemTrainer(
             ItemModelParameters(ItemModelLayout(shape), seed: 1), items: Self.items,
             sequences: (0..<400).map { _ in
-                World(step: 1, popularCount: World.itemCount).history(6, &random)
+                World(step: 1, popularCount: World.itemCount, follows: follows).history(6, &random)
             },
             training: training)
         for _ in 0..<training.epochsMax { _ = await trainer.runEpoch() }
@@ -59,10 +60,10 @@ struct RefreshGateTests {
     }
 
     private func verdict(
-        _ base: ItemModelParameters, poisoned: Bool
+        _ base: ItemModelParameters, poisoned: Bool,
+        world: World = World(step: 7, popularCount: 4)
     ) throws -> RefreshGate.Verdict {
         var random = TestKit.SeededRandom(seed: 2)
-        let world = World(step: 7, popularCount: 4)
         var windows = (0..<200).map { _ in RefreshWindow(items: world.history(6, &random)) }
         if poisoned {
             // The same events, in an order that means nothing.
@@ -102,5 +103,18 @@ struct RefreshGateTests {
         let bad = try verdict(base, poisoned: true)
         #expect(!bad.hasPassed && bad.gainDifference.mean < 0, "\(bad.text)")
         #expect(bad.text.contains("not shown to be not worse"))
+    }
+
+    /// The base is sure of what follows; the world has become less so, which shuffled events tell as well as true ones.
+    @Test("A poison that makes the likelier model and the worse lists is refused: by the lists")
+    func likelyPoison() async throws {
+        let verdict = try verdict(
+            await base(follows: 0.95), poisoned: true,
+            world: World(step: 1, popularCount: World.itemCount, follows: 0.4))
+        #expect(
+            verdict.likelihood.hasPassed && verdict.likelihoodDifference.mean > 0,
+            "\(verdict.text)")
+        #expect(!verdict.gain.hasPassed && verdict.gainDifference.mean < 0, "\(verdict.text)")
+        #expect(!verdict.hasPassed)
     }
 }

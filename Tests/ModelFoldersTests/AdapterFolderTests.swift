@@ -14,7 +14,7 @@ import Transformer
 
 @Suite("A refresh's adapter as a folder")
 struct AdapterFolderTests {
-    private static func base(
+    static func base(
         seed: UInt64 = 3, _ change: (inout ItemModelShape) -> Void = { _ in }
     ) throws -> ItemModelFolder {
         var training = BPETraining()
@@ -37,7 +37,7 @@ struct AdapterFolderTests {
     private static let items = ["a", "b", "c", "d", "e"].compactMap { ItemID($0) }
 
     /// Of items 1 and 4: one of the base's, and one of two that it does not know.
-    private static func folder(_ base: ItemModelFolder) -> ItemAdapterFolder {
+    static func folder(_ base: ItemModelFolder) -> ItemAdapterFolder {
         var adapter = ItemAdapter(base.parameters.layout, rank: 2, alpha: 3, seed: 1)
         for index in adapter.pairs.parameters.indices {
             adapter.pairs.parameters[index] += 0.01 * Float(index % 7)

@@ -240,7 +240,7 @@ import Testing
         let claim = try await first.claim()
         var code = try await server.command("FUNCTION", "LIST", "WITHCODE")
         code = String(code[code.range(of: "#!lua")!.lowerBound...])
-        code = code.replacing("return 1 end", with: "return 7 end")
+        code = code.replacing("return 2 end", with: "return 7 end")
         try await server.command("FUNCTION", "LOAD", "REPLACE", code)
         let second = StoreUnderTest(server)
         _ = try await second.claim(1)

@@ -1,5 +1,5 @@
-// Helper processes of the demo: started with their output in a file or a pipe, gone when the demo is gone, however it
-// ends.
+// Helper processes, of the demo and of refreshes: started with their output in a file or a pipe, gone when the one that
+// started them is gone, however it ends.
 
 import ArgumentParser
 import CShims
@@ -37,7 +37,9 @@ final class ChildProcess {
     let pid: pid_t
     /// The reading end of its standard output, when piped.
     let output: Int32
-    private var isReaped = false
+    /// The exit code, or 128 and the signal; nil while it runs.
+    private(set) var status: Int32?
+    private var isReaped: Bool { status != nil }
 
     /// The path of this very executable.
     static let ownPath = "/proc/self/exe"
@@ -86,8 +88,8 @@ final class ChildProcess {
     /// Whether it still runs.
     var isRunning: Bool {
         guard !isReaped else { return false }
-        var status: Int32 = 0
-        if unsafe waitpid(pid, &status, WNOHANG) == pid { isReaped = true }
+        var raw: Int32 = 0
+        if unsafe waitpid(pid, &raw, WNOHANG) == pid { note(raw) }
         return !isReaped
     }
 
@@ -111,8 +113,12 @@ final class ChildProcess {
             usleep(20_000)
         }
         kill(pid, SIGKILL)
-        var status: Int32 = 0
-        if !isReaped { unsafe waitpid(pid, &status, 0) }
-        isReaped = true
+        var raw: Int32 = 0
+        unsafe waitpid(pid, &raw, 0)
+        note(raw)
+    }
+
+    private func note(_ raw: Int32) {
+        status = raw & 0x7f == 0 ? (raw >> 8) & 0xff : 128 + (raw & 0x7f)
     }
 }

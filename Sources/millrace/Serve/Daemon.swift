@@ -34,6 +34,7 @@ final class Daemon: Sendable {
     private let state = Mutex(State())
     private let pipeline: Mutex<Pipeline?> = Mutex(nil)
     private let models: Mutex<ModelLoader?> = Mutex(nil)
+    private let desk: Mutex<RefreshDesk?> = Mutex(nil)
     private let server: Mutex<SocketServer?> = Mutex(nil)
     private let operations: Mutex<OperationsServer?> = Mutex(nil)
     private let sink: Mutex<KafkaSink?> = Mutex(nil)
@@ -122,13 +123,23 @@ final class Daemon: Sendable {
             configuration, source: source, sink: sink, store: store, observer: telemetry,
             clock: clock,
             events: Pipeline.Events(
-                ready: { [self] in becomeReady() }, failed: { [self] reason in fail(reason) }))
+                ready: { [self] in becomeReady() }, failed: { [self] reason in fail(reason) },
+                pulse: { [self] pulse in
+                    guard let desk = self.desk.withLock({ $0 }) else { return }
+                    Task { await desk.take(pulse) }
+                }))
         self.sink.withLock { $0 = sink }
         self.pipeline.withLock { $0 = pipeline }
-        models.withLock { $0 = ModelLoader(pipeline: pipeline, observer: telemetry) }
+        let loader = ModelLoader(pipeline: pipeline, observer: telemetry)
+        let desk = RefreshDesk(
+            model: settings.model, refresh: settings.refresh, pipeline: pipeline, loader: loader,
+            lease: store, observer: telemetry, clock: clock)
+        models.withLock { $0 = loader }
+        self.desk.withLock { $0 = desk }
+        var socket = assembly.socket(descriptor: descriptors["client"])
+        socket.models = desk
         let server = SocketServer(
-            configuration: assembly.socket(descriptor: descriptors["client"]), service: pipeline,
-            observer: telemetry, clock: clock)
+            configuration: socket, service: pipeline, observer: telemetry, clock: clock)
         try server.start()
         self.server.withLock { $0 = server }
         notifier.status("recovering state")
@@ -169,8 +180,13 @@ final class Daemon: Sendable {
     private func becomeReady() {
         state.withLock { $0.isReady = true }
         note(.notice, "ready", [("socket", settings.socket.path)])
-        models.withLock { $0 }?.load(settings.model)
+        serveModel(settings)
         notifier.ready(status: "serving")
+    }
+
+    private func serveModel(_ settings: MillraceSettings) {
+        guard let desk = desk.withLock({ $0 }) else { return }
+        Task { await desk.configure(settings.model, settings.refresh) }
     }
 
     private func fail(_ reason: String) {
@@ -191,7 +207,7 @@ final class Daemon: Sendable {
             }
             log.levelMin = Self.severity(new.telemetry.logLevel)
             pipeline.withLock { $0 }?.setScenarios(new.lists.scenarios)
-            if state.withLock({ $0.isReady }) { models.withLock { $0 }?.load(new.model) }
+            if state.withLock({ $0.isReady }) { serveModel(new) }
             return new
         } catch {
             for problem in error.problems { note(.error, "\(problem)") }
@@ -206,6 +222,10 @@ final class Daemon: Sendable {
         if let server = server.withLock({ $0.take() }) {
             server.stop(withinMilliseconds: min(limit, 5_000)) { done.signal() }
             _ = done.wait(milliseconds: limit)
+        }
+        if let desk = desk.withLock({ $0.take() }) {
+            try? blocking { await desk.stop() }
+            desk.endLane()
         }
         models.withLock { $0.take() }?.stop()
         pipeline.withLock { $0.take() }?.stop(withinMilliseconds: limit)

@@ -19,6 +19,12 @@ final class ModelLoader: Sendable {
     private let pipeline: Pipeline
     private let observer: any Observer
 
+    /// Of the model without an adapter, and of what serves.
+    struct Versions: Sendable, Equatable {
+        var base: String
+        var serving: String
+    }
+
     /// Texts the item cache keeps at most.
     private static let textsKeptMax = 2_000_000
 
@@ -32,7 +38,7 @@ final class ModelLoader: Sendable {
         guard let path = settings.folder else { return }
         let folder: ItemModelFolder
         do throws(DocumentError) {
-            folder = try read(path, settings)
+            folder = try read(path, settings).folder
         } catch {
             throw StartFailure(description: "model.folder: \(error)")
         }
@@ -44,12 +50,14 @@ final class ModelLoader: Sendable {
     /// The model, with the adapter that is current for it.
     private static func read(
         _ path: String, _ settings: ModelSettings
-    ) throws(DocumentError) -> ItemModelFolder {
+    ) throws(DocumentError) -> (folder: ItemModelFolder, base: String) {
         let base = try ItemModelFolder(path: path)
         guard let adapters = settings.adapters,
             let current = AdapterStore(folder: adapters, base: base).current
-        else { return base }
-        return try base.applying(ItemAdapterFolder(path: current.path, for: base))
+        else { return (base, base.version) }
+        return (
+            try base.applying(ItemAdapterFolder(path: current.path, for: base)), base.version
+        )
     }
 
     /// What the model would need and may not, as a sum; nil when it fits.
@@ -75,26 +83,38 @@ final class ModelLoader: Sendable {
 
     func stop() { lane.stop() }
 
-    /// Loads and installs, soon; a failure leaves what serves. Without a folder no model serves any more.
-    func load(_ settings: ModelSettings) {
-        guard let path = settings.folder else { return pipeline.removeModel() }
+    /// Loads and installs, soon; a failure leaves what serves, and is nil to `done`. Without a folder no model serves
+    /// any more.
+    func load(_ settings: ModelSettings, done: @escaping @Sendable (Versions?) -> Void) {
+        guard let path = settings.folder else {
+            pipeline.removeModel()
+            return done(nil)
+        }
         lane.run { [self] in
             do throws(DocumentError) {
-                let folder = try Self.read(path, settings)
-                encodeCatalogue(folder, settings)
+                let (folder, base) = try Self.read(path, settings)
+                encodeCatalogue(folder, settings) { isInstalled in
+                    done(isInstalled ? Versions(base: base, serving: folder.version) : nil)
+                }
             } catch {
                 note(.error, "the model was not loaded: \(error)", [])
+                done(nil)
             }
         }
     }
 
-    private func encodeCatalogue(_ folder: ItemModelFolder, _ settings: ModelSettings) {
+    private func encodeCatalogue(
+        _ folder: ItemModelFolder, _ settings: ModelSettings,
+        done: @escaping @Sendable (Bool) -> Void
+    ) {
         pipeline.catalogueTexts { [self] texts in
             lane.run { [self] in
                 if let excess = Self.memoryExcess(folder, items: texts.count, settings) {
-                    return note(.error, "the model was not loaded: \(excess)", [])
+                    note(.error, "the model was not loaded: \(excess)", [])
+                    return done(false)
                 }
                 install(folder, texts, settings)
+                pipeline.whenDone { done(true) }
             }
         }
     }

@@ -6,10 +6,12 @@
 //                         current        link to the version that serves; none: the base alone
 //                         pinned         the version that no refresh may replace
 //                         ledger.jsonl   a line for each decision, oldest first
-//                         turn           locked by the refresh under way
+//                         turn           locked by the refresh under way; holds the highest token seen
+//                         job.partial/   what a refresh of the daemon works in, readable by it alone
 
 import Checkpoints
 import Foundation
+import Interactions
 import JSONDocuments
 import ModelFolders
 
@@ -22,7 +24,11 @@ struct AdapterStore {
     let path: String
 
     /// A base has a folder of its own: a new base begins without an adapter.
-    init(folder: String, base: ItemModelFolder) { path = "\(folder)/\(base.version)" }
+    init(folder: String, base: ItemModelFolder) {
+        self.init(folder: folder, baseVersion: base.version)
+    }
+
+    init(folder: String, baseVersion: String) { path = "\(folder)/\(baseVersion)" }
 
     /// The adapter that serves.
     var current: Adapter? {
@@ -52,7 +58,34 @@ struct AdapterStore {
         func end() { close(descriptor) }
     }
 
-    func takeTurn() throws -> Turn {
+    /// `token` is that of the lease under which the turn is taken: nobody with a lower one publishes from then on.
+    func takeTurn(token: Int64? = nil) throws -> Turn {
+        let turn = try lock()
+        do {
+            if let pinned {
+                throw CommandFailure(
+                    "version \(pinned) is pinned: `millrace model unpin` lets refreshes go on")
+            }
+            if let token {
+                try check(token)
+                try replaceFile("\(path)/fence", with: Array("\(token)\n".utf8))
+            }
+        } catch {
+            turn.end()
+            throw error
+        }
+        sweep()
+        return turn
+    }
+
+    /// Removes what a killed refresh left, unless another is under way.
+    func cleanUp() {
+        guard fileExists(path), let turn = try? lock() else { return }
+        sweep()
+        turn.end()
+    }
+
+    private func lock() throws -> Turn {
         try FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: true)
         let file = unsafe open("\(path)/turn", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
@@ -63,36 +96,77 @@ struct AdapterStore {
             close(file)
             throw CommandFailure("another refresh of this model is under way in \(path)")
         }
-        if let pinned {
-            close(file)
-            throw CommandFailure(
-                "version \(pinned) is pinned: `millrace model unpin` lets refreshes go on")
-        }
-        // Of a refresh that was killed.
+        return Turn(descriptor: file)
+    }
+
+    private func sweep() {
         for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         where name.hasSuffix(".partial") {
             try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
         }
-        return Turn(descriptor: file)
     }
 
-    func publish(_ folder: ItemAdapterFolder, version: String, reason: String) throws {
+    /// The highest token under which a turn was taken.
+    private var fence: Int64 {
+        let text = (try? String(contentsOfFile: "\(path)/fence", encoding: .utf8)) ?? ""
+        return Int64(text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+    }
+
+    private func check(_ token: Int64) throws {
+        let highest = fence
+        guard token >= highest else {
+            throw CommandFailure(
+                "token \(token) is stale: \(highest) has been here, another instance refreshes")
+        }
+    }
+
+    /// `learntUntil` is the time of the newest event it was taught.
+    func publish(
+        _ folder: ItemAdapterFolder, version: String, reason: String,
+        learntUntil: Milliseconds? = nil, token: Int64? = nil
+    ) throws {
+        if let token { try check(token) }
         if adapter(version) == nil { try write(folder, to: "\(path)/\(version)") }
         try point(to: version)
-        try note("published", version: version, reason)
+        try note("published", version: version, reason, learntUntil: learntUntil)
+    }
+
+    /// The time of the newest event that the version was taught; nil when the ledger does not know.
+    func learntUntil(_ version: String?) -> Milliseconds? {
+        let lines = (try? ledger()) ?? []
+        return lines.last { $0.version == version && $0.learntUntil != nil }?.learntUntil
+    }
+
+    /// Removes the adapters published first, but for those that serve or may have to, until so many are left.
+    func prune(keeping count: Int) {
+        var order: [String] = []
+        let kept = Set([current?.version, pinned, current.flatMap { before($0.version) }])
+        for line in (try? ledger()) ?? [] where line.decision == "published" {
+            order.removeAll { $0 == line.version }
+            order.append(line.version)
+        }
+        let all = versions
+        let old = all.filter { !order.contains($0) } + order.filter(all.contains)
+        for version in old.dropLast(max(1, count)) where !kept.contains(version) {
+            try? FileManager.default.removeItem(atPath: "\(path)/\(version)")
+        }
     }
 
     /// Goes back to `version`, or else to what served before the current one: the base alone, when nothing did.
-    func rollBack(to version: String?) throws -> String? {
+    func rollBack(to version: String?, reason: String = "") throws -> String? {
         guard let current else {
             throw CommandFailure("no adapter serves in \(path): there is nothing to go back from")
         }
-        if let version, adapter(version) == nil {
+        if let version, version != Self.base, adapter(version) == nil {
             throw CommandFailure("no version \(version) in \(path): `millrace model list` has them")
         }
-        let target = try version ?? before(current.version)
+        if let pinned {
+            throw CommandFailure("version \(pinned) is pinned: `millrace model unpin` lets it go")
+        }
+        let target = version == Self.base ? nil : version ?? before(current.version)
         try point(to: target)
-        try note("rolled back", version: target, "from \(current.version)")
+        let suffix = reason.isEmpty ? "" : ": \(reason)"
+        try note("rolled back", version: target, "from \(current.version)\(suffix)")
         return target
     }
 
@@ -119,10 +193,11 @@ struct AdapterStore {
     }
 
     /// What served when `version` was published.
-    private func before(_ version: String) throws -> String? {
+    func before(_ version: String) -> String? {
         var serving: String?
         var found: String?
-        for line in try ledger() where line.decision != "refused" && line.decision != "unpinned" {
+        for line in (try? ledger()) ?? []
+        where ["published", "rolled back", "pinned"].contains(line.decision) {
             if line.decision == "published", line.version == version { found = serving }
             serving = line.version
         }
@@ -146,7 +221,8 @@ struct AdapterStore {
 
     // MARK: - The ledger
 
-    private static let base = "base"
+    /// How the model without an adapter is called.
+    static let base = "base"
     /// Older decisions are dropped.
     static let ledgerLinesMax = 1_000
 
@@ -156,12 +232,18 @@ struct AdapterStore {
         /// "base" for the base alone.
         var version: String
         var reason: String
+        var learntUntil: Milliseconds?
+
+        var time: Date? { try? Date(at, strategy: .iso8601) }
     }
 
-    func note(_ decision: String, version: String?, _ reason: String) throws {
+    func note(
+        _ decision: String, version: String?, _ reason: String, learntUntil: Milliseconds? = nil
+    ) throws {
         let line = JSONDocuments.JSONValue.members([
             "at": .string(Date.now.formatted(.iso8601)), "decision": .string(decision),
             "version": .string(version ?? Self.base), "reason": .string(reason),
+            "learnt_until": learntUntil.map { .integer($0) } ?? .null,
         ])
         var lines = ledgerText.split(separator: "\n").suffix(Self.ledgerLinesMax - 1).map(
             String.init)
@@ -182,7 +264,8 @@ struct AdapterStore {
             return Line(
                 at: try node.member("at").text(), decision: try node.member("decision").text(),
                 version: try node.member("version").text(),
-                reason: try node.member("reason").text())
+                reason: try node.member("reason").text(),
+                learntUntil: try node.optional("learnt_until")?.time)
         }
     }
 }

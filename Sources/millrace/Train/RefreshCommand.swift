@@ -50,6 +50,12 @@ struct RefreshCommand: ParsableCommand {
     var previous: String?
     @Option(help: "Share of the events that the base and the previous adapter know, the oldest.")
     var knownShare = 0.6
+    @Option(
+        help: """
+            Milliseconds since 1970, instead of --known-share: events up to then are known, and --gate-share is a \
+            share of the others.
+            """)
+    var knownUntil: Int64?
     @Option(help: "Share of the log's events, the newest, that only judge.") var gateShare = 0.1
     @Option(
         help: "Share of the log's events that have happened, as it were: newer ones are left out.")
@@ -82,6 +88,16 @@ struct RefreshCommand: ParsableCommand {
 
     @Option(help: "Seconds that learning may take; beyond, nothing is written.")
     var timeMax = 3_600.0
+    @Option(help: "Niceness of the process, 0 to 19.") var niceness: Int32 = 19
+    @Option(help: "Bytes of data that the process may have; beyond, it ends. 0: no limit.")
+    var memoryMax = 0
+    @Option(help: "A file that says how far the work is, and what came of it, as JSON.")
+    var status: String?
+    @Flag(
+        help: """
+            Shuffle the items among the new events first: a refresh that the gate has to refuse, to see that it does.
+            """)
+    var shuffleItems = false
 
     @Option(help: "Log-likelihood an event, in nats, by which worse is still called not worse.")
     var margin = RefreshGate.Margins().likelihood
@@ -103,7 +119,8 @@ struct RefreshCommand: ParsableCommand {
         try check("gate-share", gateShare, (0.001...0.5).contains(gateShare), "in 0.001...0.5")
         try check(
             "data-share", dataShare,
-            source == .office || dataShare <= 1 && dataShare > knownShare + gateShare,
+            source == .office || knownUntil != nil
+                || dataShare <= 1 && dataShare > knownShare + gateShare,
             "above the known and the judging shares together, and at most 1")
         try check("epochs", epochs, (1...1_000).contains(epochs), "in 1...1000")
         try check("batch", batch, (1...100_000).contains(batch), "in 1...100000")
@@ -116,6 +133,8 @@ struct RefreshCommand: ParsableCommand {
         try check(
             "anchor", anchor, anchor >= 0 && anchor * learningRate < 1, "in 0..<1/learning-rate")
         try check("time-max", timeMax, timeMax > 0, "above 0")
+        try check("niceness", niceness, (0...19).contains(niceness), "in 0...19")
+        try check("memory-max", memoryMax, memoryMax >= 0, "at least 0")
         try check("margin", margin, (0...1).contains(margin), "in 0...1")
         try check("gain-margin", gainMargin, (0..<1).contains(gainMargin), "in 0..<1")
         try check("error", error, (1e-6...0.5).contains(error), "in 0.000001...0.5")
@@ -135,8 +154,9 @@ struct RefreshCommand: ParsableCommand {
 
     func run() throws {
         setLinearAlgebraThreads(1)
-        // Beside a daemon that serves: whatever else wants the processor goes first.
-        _ = nice(Self.niceness)
+        try keepLimits()
+        let report = RefreshStatus.Writer(path: status)
+        report.write(.reading)
         if let output, fileExists(output) {
             throw CommandFailure("\(output) is there already; choose another --output")
         }
@@ -151,7 +171,8 @@ struct RefreshCommand: ParsableCommand {
         let before = try (store?.current?.path ?? previous).map {
             try ItemAdapterFolder(path: $0, for: base)
         }
-        let data = try data(before?.items ?? base.items, base.parameters.layout.shape.historyMax)
+        var data = try data(before?.items ?? base.items, base.parameters.layout.shape.historyMax)
+        if shuffleItems { data.shuffleItems(seed: seed) }
         guard !data.new.isEmpty, !data.judging.isEmpty else {
             throw CommandFailure(
                 "\(self.data): no history with events after the first "
@@ -169,24 +190,28 @@ struct RefreshCommand: ParsableCommand {
             "\(grouped(data.new.count)) new histories, \(grouped(data.known.count)) of the past, "
                 + "\(grouped(refresh.adapter.pairCount)) numbers in the pairs and "
                 + "\(grouped(refresh.adapter.rows.vectors.count)) in identity vectors")
-        try learn(refresh)
+        try learn(refresh, report)
         print("learnt: \(seconds(since: &start)) s")
         let current = before.map { base.parameters.applying($0.adapter) } ?? base.parameters
-        let verdict = judge(refresh, base, current, data, vectors)
+        let verdict = judge(refresh, base, current, data, vectors, report)
         print(verdict.text)
         print("judged: \(seconds(since: &start)) s")
         guard verdict.hasPassed else {
             try store?.note("refused", version: store?.current?.version, verdict.text)
+            report.write(.refused(reason: verdict.text))
             writeError("refused: nothing was written, what serves stays\n")
             throw ExitCode(3)
         }
         let folder = ItemAdapterFolder(refresh.adapter, items: data.ids, of: base)
         let version = try base.applying(folder).version
         if let store {
-            try store.publish(folder, version: version, reason: verdict.text)
+            try store.publish(
+                folder, version: version, reason: verdict.text, learntUntil: data.learntUntil)
         } else if let output {
             try write(folder, to: output)
         }
+        report.write(
+            .passed(version: version, reason: verdict.text, learntUntil: data.learntUntil))
         print("version \(version), an adapter of \(base.version), in \(output ?? adapters ?? "")")
     }
 
@@ -198,7 +223,8 @@ struct RefreshCommand: ParsableCommand {
         case .log:
             try RefreshData(
                 log: data, base: items,
-                shares: .init(known: knownShare, judging: gateShare, all: dataShare),
+                shares: .init(
+                    known: knownShare, judging: gateShare, all: dataShare, knownUntil: knownUntil),
                 examples: examples)
         }
     }
@@ -218,14 +244,26 @@ struct RefreshCommand: ParsableCommand {
         return training
     }
 
-    private static let niceness: Int32 = 19
+    /// Beside a daemon that serves: whatever else wants the processor goes first.
+    private func keepLimits() throws {
+        _ = nice(niceness)
+        guard memoryMax > 0 else { return }
+        let limit = rlimit(rlim_cur: rlim_t(memoryMax), rlim_max: rlim_t(memoryMax))
+        let code = unsafe withUnsafePointer(to: limit) {
+            unsafe setrlimit(__rlimit_resource_t(RLIMIT_DATA.rawValue), $0)
+        }
+        guard code == 0 else {
+            throw CommandFailure("--memory-max \(memoryMax): \(systemReason())")
+        }
+    }
 
-    private func learn(_ refresh: ItemRefresh) throws {
+    private func learn(_ refresh: ItemRefresh, _ report: RefreshStatus.Writer) throws {
         let end = ContinuousClock.now + .seconds(timeMax)
         for epoch in 1...epochs {
             var progress = ProgressBar("epoch \(epoch) of \(epochs)", total: nil)
-            let loss = try refresh.runEpoch { done, _ in
+            let loss = try refresh.runEpoch { done, all in
                 progress.update(done)
+                report.write(.learning(step: (epoch - 1) * all + done, steps: epochs * all))
                 return .now < end
             }
             progress.finish()
@@ -245,7 +283,7 @@ struct RefreshCommand: ParsableCommand {
 
     private func judge(
         _ refresh: ItemRefresh, _ base: ItemModelFolder, _ current: ItemModelParameters,
-        _ data: RefreshData, _ vectors: [Float]
+        _ data: RefreshData, _ vectors: [Float], _ report: RefreshStatus.Writer
     ) -> RefreshGate.Verdict {
         var progress = ProgressBar("judging", total: data.judging.count)
         defer { progress.finish() }
@@ -253,7 +291,10 @@ struct RefreshCommand: ParsableCommand {
         return gate.judge(
             base.parameters.applying(refresh.adapter), against: current, on: data.judging,
             margins: .init(likelihood: margin, gain: gainMargin, error: error),
-            progress: { progress.update($0) })
+            progress: {
+                progress.update($0)
+                report.write(.judging(event: $0, events: data.judging.count))
+            })
     }
 
     private func seconds(since start: inout ContinuousClock.Instant) -> String {

@@ -22,6 +22,8 @@ struct RefreshData {
     private(set) var new: [RefreshWindow] = []
     /// Oldest first.
     private(set) var judging: [Case] = []
+    /// Time of the newest event to be learnt.
+    private(set) var learntUntil: Milliseconds?
     private var numbers: [ItemID: Int32] = [:]
 
     /// Of all events of a log.
@@ -32,6 +34,18 @@ struct RefreshData {
         var judging: Double
         /// What has happened.
         var all: Double
+        /// Instead of `known`: events up to this time are known, and `judging` is a share of the others.
+        var knownUntil: Milliseconds?
+
+        /// Where what is new begins, and where what judges does; `times` are in order.
+        func borders(_ times: [Milliseconds]) -> (new: Int, judging: Int) {
+            guard let knownUntil else {
+                let count = Double(times.count)
+                return (Int(count * known), Int(count * (all - judging)))
+            }
+            let border = times.firstIndex { $0 > knownUntil } ?? times.count
+            return (border, border + Int(Double(times.count - border) * (1 - judging)))
+        }
     }
 
     private init(_ base: [ItemID]) {
@@ -80,8 +94,8 @@ struct RefreshData {
             }
         }
         var examples = examples
-        let border = Int(Double(events.count) * shares.known)
-        let end = Int(Double(events.count) * (shares.all - shares.judging))
+        let (border, end) = shares.borders(events.map(\.time))
+        if end > border { learntUntil = events[end - 1].time }
         events.removeLast(events.count - Int(Double(events.count) * shares.all))
         var histories: [UserID: [Int32]] = [:]
         for (index, event) in events.enumerated() {
@@ -96,6 +110,22 @@ struct RefreshData {
             if history.last != item { histories[event.user, default: []].append(item) }
         }
         new = examples.take()
+    }
+
+    /// Makes the new events worthless: each stays where it is, with another one's item.
+    mutating func shuffleItems(seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        var items = new.flatMap(\.items)
+        for place in items.indices.dropLast() {
+            items.swapAt(place, place + random.below(items.count - place))
+        }
+        var at = 0
+        new = new.map { window in
+            defer { at += window.items.count }
+            return RefreshWindow(
+                items: Array(items[at..<at + window.items.count]), newFrom: window.newFrom,
+                teacher: window.teacher)
+        }
     }
 
     private mutating func add(_ record: ItemRecord) {

@@ -98,7 +98,7 @@ struct RefreshGate {
         return table
     }
 
-    private func answers(
+    func answers(
         _ scorer: inout ItemScorer, _ table: [Float], _ cases: [RefreshData.Case]
     ) -> [(logLikelihood: Double, rank: Rank)] {
         let states = scorer.states(of: cases.map(\.history), table: table)
