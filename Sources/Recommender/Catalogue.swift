@@ -27,6 +27,13 @@ public struct CatalogueEntry: Sendable, Hashable {
     }
 }
 
+extension CatalogueEntry {
+    func removal(now: Milliseconds) -> Removal? {
+        if !available { return .unavailable }
+        return expires.map { $0 <= now } == true ? .expired : nil
+    }
+}
+
 /// Why an item cannot be in a list.
 public enum Removal: String, Sendable {
     case notInCatalogue = "not in the catalogue"
@@ -120,9 +127,6 @@ public struct Catalogue: Sendable {
 
     /// Why an item may not be recommended, the user aside; nil when it may.
     public func removal(_ key: ItemKey, now: Milliseconds) -> Removal? {
-        guard let entry = entries[key] else { return .notInCatalogue }
-        if !entry.available { return .unavailable }
-        if let expires = entry.expires, expires <= now { return .expired }
-        return nil
+        entries[key].map { $0.removal(now: now) } ?? .notInCatalogue
     }
 }

@@ -74,8 +74,9 @@ extension Engine {
         var best = TopList(limit: count)
         for entry in catalogue.all where entry.id.key != item {
             let score = own.likeness(to: ItemLabels(entry))
-            guard score > 0, best.admits(gate.bound(score, .linear)),
-                catalogue.removal(entry.id.key, now: now) == nil,
+            // Many are alike to the same degree: the exact question spares most of them the filter.
+            guard score > 0, best.admits(gate.bound(score, .linear), entry.id.key),
+                entry.removal(now: now) == nil,
                 let adjusted = gate.adjusted(score, of: entry.id.key, .linear)
             else { continue }
             best.offer(Candidate(number: 0, key: entry.id.key, score: adjusted))

@@ -16,12 +16,20 @@ public enum ScoreScale: Sendable {
 
 /// One list's filters and boosts, over the items as they are now.
 public struct ListGate: Sendable {
-    private struct Rules: Sendable {
-        var filters: [Filter]
-        var boosts: [Boost]
+    /// A class, so that asking about an item counts one reference and not those of all statistics.
+    private final class Rules: Sendable {
+        let filters: [Filter]
+        let boosts: [Boost]
         /// What all boosts above 1 make together.
-        var highest: Double
-        var items: ItemFacts
+        let highest: Double
+        let items: ItemFacts
+
+        init(_ scenario: Scenario, _ items: ItemFacts) {
+            filters = scenario.filters
+            boosts = scenario.boosts
+            highest = scenario.boosts.reduce(1) { $0 * max($1.by, 1) }
+            self.items = items
+        }
     }
 
     /// Nil: everything passes as it is.
@@ -33,14 +41,8 @@ public struct ListGate: Sendable {
     private init(rules: Rules?) { self.rules = rules }
 
     init(_ scenario: Scenario, items: ItemFacts) {
-        guard !scenario.filters.isEmpty || !scenario.boosts.isEmpty else {
-            self.init(rules: nil)
-            return
-        }
-        self.init(
-            rules: Rules(
-                filters: scenario.filters, boosts: scenario.boosts,
-                highest: scenario.boosts.reduce(1) { $0 * max($1.by, 1) }, items: items))
+        let isOpen = scenario.filters.isEmpty && scenario.boosts.isEmpty
+        self.init(rules: isOpen ? nil : Rules(scenario, items))
     }
 
     /// The most that boosts can make of a score.
@@ -71,18 +73,28 @@ public struct ListGate: Sendable {
 
 /// Items as expressions see them.
 struct ItemFacts: Sendable {
-    let catalogue: Catalogue
-    let statistics: Statistics
-    let now: Milliseconds
+    private let catalogue: Catalogue
+    private let numbers: KeyIndex
+    private let counts: [Int64]
+    private let popularity: DecayedPopularity
+    private let now: Milliseconds
+
+    init(catalogue: Catalogue, statistics: Statistics, now: Milliseconds) {
+        self.catalogue = catalogue
+        numbers = statistics.items
+        counts = statistics.counts
+        popularity = statistics.popularity
+        self.now = now
+    }
 
     subscript(_ key: ItemKey) -> FilterItem? {
         guard let entry = catalogue[key] else { return nil }
-        let number = statistics.items.number(of: key)
+        let number = numbers.number(of: key)
         return FilterItem(
             id: entry.id.text, title: entry.title, brand: entry.brand,
             categories: entry.categories, price: entry.price, isAvailable: entry.available,
             expires: entry.expires.map { Double($0 - now) / 1_000 },
-            popularity: number.map { statistics.popularity.share($0) } ?? 0,
-            count: number.map { Double(statistics.counts[Int($0)]) } ?? 0)
+            popularity: number.map { popularity.share($0) } ?? 0,
+            count: number.map { Double(counts[Int($0)]) } ?? 0)
     }
 }

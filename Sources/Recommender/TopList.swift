@@ -28,6 +28,12 @@ struct TopList {
     /// Whether a candidate of this score could still enter; exact for scores that differ, permissive for ties.
     func admits(_ score: Double) -> Bool { heap.count < limit || score >= heap[0].score }
 
+    /// Exact, also for ties.
+    func admits(_ score: Double, _ key: UInt64) -> Bool {
+        heap.count < limit
+            || Candidate.precedes(Candidate(number: 0, key: key, score: score), heap[0])
+    }
+
     mutating func offer(_ candidate: Candidate) {
         if heap.count < limit {
             heap.append(candidate)

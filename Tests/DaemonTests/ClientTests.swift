@@ -51,6 +51,10 @@ extension DaemonTests {
             let list = try await ChildProcess.run(
                 "redis-cli", ["-s", daemon.socketPath, "REC.GET", "nobody", "COUNT", "10"])
             #expect(Set(list.split(separator: "\n")) == ["i0", "i1", "i2", "i3", "i4"])
+            let filtered = try await ChildProcess.run(
+                "redis-cli",
+                ["-s", daemon.socketPath, "REC.GET", "nobody", "FILTER", "id IN ('i1', \"i3\")"])
+            #expect(Set(filtered.split(separator: "\n")) == ["i1", "i3"])
 
             let letters = try await ChildProcess.run(
                 "kcat",

@@ -95,6 +95,16 @@ struct CommandTests {
         #expect(fixture.observer.served.withLock { $0["item.get"] } == 3)
     }
 
+    @Test("the next page of a list has the form of a list, with the list's id where asked")
+    func nextPage() throws {
+        let fixture = try ServerFixture()
+        let client = try fixture.client()
+        #expect(try client.ask("REC.NEXT", "7-1", "COUNT", "2").texts == ["n0", "n1"])
+        let page = try client.ask("REC.NEXT", "7-1", "ASOF")
+        #expect(page.elements?[0]["id"] == .text("7-1"))
+        #expect(page.elements?[1].texts == ["n0", "n1"])
+    }
+
     @Test(
         "what cannot be done is named, with the way out",
         arguments: [

@@ -12,11 +12,17 @@ struct RecommendCommand: ParsableCommand {
     @Argument(help: "The user's identifier.")
     var user: String
 
-    @Option(help: "How many items.")
-    var count = 20
+    @Option(help: "How many items; the scenario's number or 20 when it is left out.")
+    var count: Int?
 
     @Option(help: "Which rung may answer: auto, lm, cf or popular.")
     var mode = "auto"
+
+    @Option(help: "Only items that match, as in docs/filters.md: \"price < 20 AND HAS brand\".")
+    var filter: String?
+
+    @Option(help: "The rules to make the list by: a name of lists.scenarios.")
+    var scenario: String?
 
     private struct Line: Encodable {
         var rank: Int
@@ -29,9 +35,11 @@ struct RecommendCommand: ParsableCommand {
     func run() throws { try show(client.connect()) }
 
     private func show(_ connection: SocketClient) throws {
-        let reply = try connection.ask(
-            "REC.GET", user, "COUNT", String(count), "MODE", mode, "WITHSCORES", "WITHSOURCES",
-            "ASOF")
+        var request = ["REC.GET", user, "MODE", mode]
+        if let count { request += ["COUNT", String(count)] }
+        if let filter { request += ["FILTER", filter] }
+        if let scenario { request += ["SCENARIO", scenario] }
+        let reply = try connection.ask(request + ["WITHSCORES", "WITHSOURCES", "ASOF"])
         let parts = reply.elements ?? []
         let places = (parts.count == 2 ? parts[1].elements : nil) ?? []
         var items = places.compactMap { place -> ShownItem? in
