@@ -73,14 +73,24 @@ let package = Package(
             "LanguageModel",
             ["JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer"]),
         module("Summaries", ["Interactions"]),
+        module(
+            "PreferenceRanking",
+            [
+                "JSONDocuments", "Tokenization", "Checkpoints", "Tensors", "Transformer",
+                "LanguageModel", "Summaries",
+            ]),
         module("Teachers", ["Interactions", "Tensors", "Transformer"]),
         module("TokenTrie"),
         module("Alignment", ["TokenTrie"]),
         module("ItemModel", ["TokenTrie", "Alignment", "Tensors", "Transformer"]),
         module("Combiner", ["Interactions"]),
+        module("Filters"),
         module(
             "Recommender",
-            ["Interactions", "Tensors", "ItemModel", "Teachers", "TokenTrie", "Combiner"]),
+            [
+                "Interactions", "Filters", "Tensors", "ItemModel", "Teachers", "TokenTrie",
+                "Combiner",
+            ]),
         module("Evaluation", ["Interactions", "Teachers", "Combiner", "Recommender"]),
 
         module(
@@ -91,13 +101,13 @@ let package = Package(
             ]),
 
         // The rim: ports, lanes and the parts that touch the world.
-        module("Ports", ["Interactions"]),
+        module("Ports", ["Interactions", "Filters"]),
         module("Lanes", ["CShims"]),
         module(
             "Pipeline",
             [
-                "Interactions", "Summaries", "Teachers", "TokenTrie", "Recommender", "Ports",
-                "Lanes",
+                "Interactions", "Filters", "Summaries", "Teachers", "TokenTrie", "Recommender",
+                "Ports", "Lanes",
                 deque,
             ]),
         module("WireProtocol"),
@@ -106,23 +116,27 @@ let package = Package(
         module("RedisState", ["Interactions", "Ports", "Lanes", "CHiredis"]),
         module(
             "SocketServer",
-            ["Interactions", "WireProtocol", "Ports", "CShims", nioCore, nioPosix, deque]),
+            [
+                "Interactions", "Filters", "WireProtocol", "Ports", "CShims", nioCore, nioPosix,
+                deque,
+            ]),
         module(
             "SummaryWriters",
             [
-                "Summaries", "JSONDocuments", "Tokenization", "Checkpoints", "Transformer",
-                "LanguageModel", "Lanes", nioCore, nioPosix, nioHTTP1,
+                "Summaries", "PreferenceRanking", "JSONDocuments", "Tokenization", "Checkpoints",
+                "Transformer", "LanguageModel", "Lanes", nioCore, nioPosix, nioHTTP1,
             ]),
         module("Telemetry", ["Ports", "Lanes", log, histogram, "CSystemd"]),
         module("OperationsServer", [nioCore, nioPosix, nioHTTP1]),
-        module("Settings", [yams]),
+        module("Settings", ["Filters", yams]),
         .executableTarget(
             name: "millrace",
             dependencies: [
                 "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
                 "TokenTrie", "Tensors", "Alignment", "ItemModel", "ModelFolders", "Teachers",
-                "Recommender", "Evaluation", "Summaries",
-                "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest", "RedisState",
+                "Recommender", "Evaluation", "Summaries", "LanguageModel", "Transformer",
+                "PreferenceRanking", "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest",
+                "RedisState",
                 "SocketServer", "SummaryWriters", "Telemetry", "OperationsServer", "Settings",
                 "CShims",
                 argumentParser, nioCore, nioPosix,
@@ -139,10 +153,13 @@ let package = Package(
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
         .target(
+            name: "ModelServer", dependencies: ["JSONDocuments", nioCore, nioPosix, nioHTTP1],
+            path: "Tests/ModelServer", swiftSettings: strict),
+        .target(
             name: "FuzzLaws",
             dependencies: [
                 "WireProtocol", "RecordDecoding", "Interactions", "Teachers", "Recommender",
-                "Evaluation", "Ports", "Settings", "TestKit",
+                "Evaluation", "Filters", "Ports", "Settings", "TestKit",
             ],
             path: "Tests/Fuzz/Laws", swiftSettings: strict),
         tests("FuzzTests", ["FuzzLaws", "TestKit"]),
@@ -163,6 +180,12 @@ let package = Package(
             ]),
         tests("SummariesTests", ["Summaries", "Interactions", "TestKit"]),
         tests(
+            "PreferenceRankingTests",
+            [
+                "PreferenceRanking", "Summaries", "LanguageModel", "Transformer", "Tensors",
+                "Tokenization", "JSONDocuments", "TestKit",
+            ]),
+        tests(
             "TeachersTests", ["Teachers", "Transformer", "Tensors", "Interactions", "TestKit"]),
         tests("TokenTrieTests", ["TokenTrie", "TestKit"]),
         tests(
@@ -180,11 +203,16 @@ let package = Package(
             ]),
         tests("AlignmentTests", ["Alignment", "TokenTrie", "TestKit"]),
         tests("CombinerTests", ["Combiner", "Interactions", "TestKit"]),
-        tests("RecommenderTests", ["Recommender", "Teachers", "Interactions", "TestKit"]),
+        tests("FiltersTests", ["Filters", "TestKit"]),
+        tests(
+            "RecommenderTests", ["Recommender", "Filters", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests(
             "PipelineTests",
-            ["Pipeline", "Simulation", "Summaries", "Teachers", "Recommender", "TestKit"]),
+            [
+                "Pipeline", "Simulation", "Summaries", "Teachers", "Recommender", "Filters",
+                "TestKit",
+            ]),
         tests("WireProtocolTests", ["WireProtocol", "TestKit"]),
         tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
         tests("RedisStateTests", ["RedisState", "TestKit"]),
@@ -193,15 +221,18 @@ let package = Package(
             "SummaryWritersTests",
             [
                 "SummaryWriters", "Summaries", "JSONDocuments", "Tokenization", "Checkpoints",
-                "Transformer", "LanguageModel", "TestKit", nioCore, nioPosix, nioHTTP1,
+                "Transformer", "LanguageModel", "ModelServer", "TestKit", nioHTTP1,
             ]),
         tests("TelemetryTests", ["Telemetry", "OperationsServer", "TestKit"]),
-        tests("SettingsTests", ["Settings", "TestKit"]),
+        tests("SettingsTests", ["Settings", "Filters", "TestKit"]),
         tests(
             "DaemonTests",
             [
                 "millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "Interactions",
-                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "Settings", "TestKit",
+                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "Settings",
+                "Summaries",
+                "LanguageModel", "PreferenceRanking", "Transformer", "Checkpoints", "ModelServer",
+                "TestKit", nioHTTP1,
             ]),
         tests("RepositoryTests", ["Evaluation", "Summaries", "TestKit"]),
     ]

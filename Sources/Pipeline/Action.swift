@@ -49,6 +49,9 @@ public enum Action: Sendable {
     // To the writer of summaries.
     case summarise(SummaryJob)
 
+    // To the ranker; the answer is `ranked`.
+    case rank(RankingJob)
+
     // To the record source.
     case begin([StartPosition])
     case beginItems([StartPosition])

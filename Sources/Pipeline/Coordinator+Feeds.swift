@@ -33,7 +33,8 @@ extension Coordinator {
                 feeds.setComputing(user, false)
                 return
             }
-            let request = RecommendRequest(user: user, count: configuration.feedListCount)
+            var request = RecommendRequest(user: user, count: configuration.feedListCount)
+            request.scenario = configuration.feedScenario
             var list = makeList(request, state: state)
             list.version = version(of: user)
             guard let entry = feeds.add(user, list, now: wall) else { return }

@@ -23,8 +23,10 @@ extension Coordinator {
         startCheckpointIfDue()
         startSweepIfDue()
         tendModels()
+        shelf.clear(now: now)
         tendSummaries()
         tellPulse()
+        tendRankings()
         observeGauges()
         let due = feeds.due(
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
@@ -52,7 +54,9 @@ extension Coordinator {
         ]
         for (name, value) in gauges + modelGauges { act(.observe(.gauge(name, value))) }
         for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
-        for (name, value) in summaryNumbers { act(.observe(.gauge(name, Double(value)))) }
+        for (name, value) in summaryNumbers + rankingNumbers + listNumbers {
+            act(.observe(.gauge(name, Double(value))))
+        }
     }
 
     private func retryLoads() {
@@ -242,6 +246,7 @@ extension Coordinator {
                     InfoLine("feeds_published", "\(feeds.publishedCount)"),
                     InfoLine("feeds_refused", "\(feeds.refusedCount)"),
                 ]),
+            listSection,
         ] + modelSection + modelInfo + summarySection
             + (configuration.prequential ? [meter.info] : [])
     }

@@ -1,6 +1,7 @@
 // Requests: lists, explanations, users, items. Answered from memory, after a load, or without the user's state in
 // need.
 
+import Filters
 public import Interactions
 public import Ports
 import Recommender
@@ -79,15 +80,21 @@ extension Coordinator {
         reply: @escaping (Result<Recommendation, PortError>) -> Void
     ) {
         guard partitionCount > 0, hasCatalogue else { return reply(.failure(Self.notReady)) }
+        if let problem = scenarioProblem(request.scenario) { return reply(.failure(problem)) }
+        var request = request
+        if !request.countIsGiven {
+            request.count = scenario(request.scenario, nil).count ?? request.count
+        }
         if let name = request.teacher { return recommend(request, by: name, reply: reply) }
+        if request.mode == .trsr { return recommendRanked(request, reply: reply) }
         if [.lm, .lmText].contains(request.mode), engine.modelVersion == nil {
             return reply(.failure(configuration.hasModel ? Self.modelNotReady : Self.noModel))
         }
         let version = version(of: request.user)
-        withUser(request.user) { [unowned self] state, _ in
+        withUser(request.user) { [unowned self, request] state, _ in
             var list = makeList(request, state: state)
             list.version = version
-            reply(.success(list))
+            deliver(list, for: request, reply)
         }
     }
 
@@ -108,12 +115,14 @@ extension Coordinator {
             return list
         }
         let rung: Rung = state == nil || request.mode == .popular ? .popular : .cf
-        let items = engine.recommend(
-            known, session: request.session.map(\.key),
-            candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
-            exclude: request.exclude.map(\.key), count: request.count, rung: rung, now: wall)
+        let items = arrange(request, state: known) { count, gate in
+            engine.recommend(
+                known, session: request.session.map(\.key),
+                candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
+                exclude: excluded(request), count: count, rung: rung, gate: gate, now: wall)
+        }
         return Recommendation(
-            items: items.compactMap(place), rung: rung.rawValue,
+            items: (items ?? []).compactMap(place), rung: rung.rawValue,
             asOf: asOf(request.user, state: known), version: 0)
     }
 
@@ -123,20 +132,23 @@ extension Coordinator {
     ) -> Recommendation? {
         let session = request.session.map(\.key)
         let candidates = request.candidates.isEmpty ? nil : request.candidates.map(\.key)
-        let exclude = request.exclude.map(\.key)
+        let exclude = excluded(request)
         let rung: Rung = request.mode == .lmText ? .lmText : .lm
-        let items =
+        let items = arrange(request, state: state) { count, gate in
             request.mode == .lmText
-            ? engine.recommendByText(
-                request.user.key, state, session: session, candidates: candidates,
-                exclude: exclude, count: request.count, now: wall)
-            : engine.recommendByModel(
-                request.user.key, state, session: session, candidates: candidates,
-                exclude: exclude, count: request.count, now: wall)
+                ? engine.recommendByText(
+                    request.user.key, state, session: session, candidates: candidates,
+                    exclude: exclude, count: count, gate: gate, now: wall)
+                : engine.recommendByModel(
+                    request.user.key, state, session: session, candidates: candidates,
+                    exclude: exclude, count: count, gate: gate, now: wall)
+        }
         guard let items else { return nil }
         let listed = items.compactMap { item in
             engine.catalogue[item.item].map {
-                RecommendedItem(id: $0.id, score: item.score, source: rung.rawValue)
+                RecommendedItem(
+                    id: $0.id, score: item.score, source: rung.rawValue,
+                    propensity: item.propensity)
             }
         }
         return Recommendation(
@@ -149,7 +161,7 @@ extension Coordinator {
             RecommendedItem(
                 id: entry.id, score: item.score,
                 source: item.ruleScore * 2 >= item.score && item.ruleScore > 0
-                    ? "rules" : "popularity")
+                    ? "rules" : "popularity", propensity: item.propensity)
         }
     }
 
@@ -163,16 +175,6 @@ extension Coordinator {
     }
 
     public func version(of user: UserID) -> UInt64 { versions.version(user.key) }
-
-    public func similar(
-        to item: ItemID, count: Int,
-        reply: (Result<[RecommendedItem], PortError>) -> Void
-    ) {
-        guard engine.statistics.items.number(of: item.key) != nil else {
-            return reply(.failure(PortError(.refused, "item '\(item)' is unknown")))
-        }
-        reply(.success(engine.similar(to: item.key, count: count, now: wall).compactMap(place)))
-    }
 
     public func explain(
         user: UserID, item: ItemID,

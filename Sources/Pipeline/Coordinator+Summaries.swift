@@ -134,14 +134,17 @@ extension Coordinator {
                 user: user, partition: partition, ticket: ticket(of: partition),
                 block: due.number, fingerprint: due.fingerprint, attempt: attempt, startedAt: now))
         let previous = record.body.isEmpty ? nil : String(decoding: record.body, as: UTF8.self)
-        let request = SummaryRequest(previous: previous, block: due.events.map { item($0) })
+        let request = SummaryRequest(previous: previous, block: due.events.map { described($0) })
         act(.summarise(SummaryJob(id: id, request: request)))
     }
 
-    private func item(_ entry: HistoryEntry) -> SummaryItem {
-        let event = configuration.engine.history.types[entry.type].name
-        guard let item = engine.catalogue[entry.item] else {
-            return SummaryItem(title: name(of: entry.item), event: event)
+    func described(_ entry: HistoryEntry) -> SummaryItem {
+        described(entry.item, event: configuration.engine.history.types[entry.type].name)
+    }
+
+    func described(_ key: ItemKey, event: String) -> SummaryItem {
+        guard let item = engine.catalogue[key] else {
+            return SummaryItem(title: name(of: key), event: event)
         }
         return SummaryItem(
             title: item.title, brand: item.brand, categories: item.categories, price: item.price,
@@ -314,7 +317,7 @@ extension Coordinator {
     }
 
     var summarySection: [InfoSection] {
-        guard let summary = configuration.summaries else { return [] }
+        guard let summary = configuration.summaries else { return rankingSection }
         let version = String(summary.version, radix: 16)
         return [
             InfoSection(
@@ -324,6 +327,16 @@ extension Coordinator {
                     InfoLine("summary_block_size", "\(summary.blocks.blockSize)"),
                 ] + summaryNumbers.map { InfoLine($0.name, "\($0.value)") }
                     + [InfoLine("summary_trouble", summaries.failure ?? "none")])
+        ] + rankingSection
+    }
+
+    private var rankingSection: [InfoSection] {
+        guard let ranking = configuration.ranking else { return [] }
+        return [
+            InfoSection(
+                title: "Ranking",
+                lines: [InfoLine("ranking_version", ranking.ranker.version)]
+                    + rankingNumbers.map { InfoLine($0.name, "\($0.value)") })
         ]
     }
 }

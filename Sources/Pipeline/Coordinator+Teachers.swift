@@ -76,21 +76,24 @@ extension Coordinator {
                 state.map { makeList(request, by: name, external: external, state: $0) }
                 ?? makeList(request, state: nil)
             list.version = version
-            reply(.success(list))
+            deliver(list, for: request, reply)
         }
     }
 
     private func makeList(
         _ request: RecommendRequest, by name: String, external: [UInt8], state: UserState
     ) -> Recommendation {
-        let items = engine.recommend(
-            state, by: name, external: external, session: request.session.map(\.key),
-            candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
-            exclude: request.exclude.map(\.key), count: request.count, now: wall)
+        let items = arrange(request, state: state) { count, gate in
+            engine.recommend(
+                state, by: name, external: external, session: request.session.map(\.key),
+                candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
+                exclude: excluded(request), count: count, gate: gate, now: wall)
+        }
         return Recommendation(
-            items: items.compactMap { item in
+            items: (items ?? []).compactMap { item in
                 engine.catalogue[item.item].map {
-                    RecommendedItem(id: $0.id, score: item.score, source: name)
+                    RecommendedItem(
+                        id: $0.id, score: item.score, source: name, propensity: item.propensity)
                 }
             }, rung: name, asOf: asOf(request.user, state: state), version: 0)
     }

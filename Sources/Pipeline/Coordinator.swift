@@ -5,6 +5,7 @@
 // G1).
 
 import DequeModule
+import Filters
 public import Interactions
 public import Ports
 public import Recommender
@@ -86,6 +87,10 @@ public final class Coordinator {
     let cache: UserCache
     let versions: VersionTable
     var feeds: FeedHub
+    var shelf: ListShelf
+    var scenarios: [String: Scenario]
+    var exploredLists: UInt64 = 0
+    var exploredItems: UInt64 = 0
     /// Monotonic time, for intervals; handed in with every input, as is the wall clock.
     public var now: Milliseconds = 0
     public var wall: Milliseconds = 0
@@ -134,6 +139,7 @@ public final class Coordinator {
     var models = ModelDesk()
     var summaries = SummaryDesk()
     var sampler = EventSampler()
+    var rankings = RankingDesk()
     // Counters for INFO.
     var eventCount: UInt64 = 0
     var duplicateCount: UInt64 = 0
@@ -156,6 +162,10 @@ public final class Coordinator {
         cache = UserCache(capacity: configuration.usersCachedMax)
         versions = VersionTable()
         feeds = FeedHub(configuration)
+        shelf = ListShelf(
+            epoch: configuration.feedEpoch, bytesMax: configuration.listsBytesMax,
+            timeToLive: configuration.listTimeToLive)
+        scenarios = configuration.scenarios
         installTeachers()
     }
 

@@ -1,5 +1,6 @@
 // The pipeline as the service that clients call: every call hops to the engine's lane and back.
 
+public import Filters
 public import Interactions
 public import Ports
 public import Recommender
@@ -12,8 +13,12 @@ extension Pipeline: RecommendationService {
         perform { $0.recommend(request, reply: reply) }
     }
 
-    public func similar(to item: ItemID, count: Int, reply: @escaping Reply<[RecommendedItem]>) {
-        perform { $0.similar(to: item, count: count, reply: reply) }
+    public func next(_ list: ListID, count: Int?, reply: @escaping Reply<Recommendation>) {
+        perform { $0.next(list, count: count, reply: reply) }
+    }
+
+    public func similar(_ request: SimilarRequest, reply: @escaping Reply<[RecommendedItem]>) {
+        perform { $0.similar(request, reply: reply) }
     }
 
     public func explain(user: UserID, item: ItemID, reply: @escaping Reply<Explanation>) {
@@ -91,6 +96,11 @@ extension Pipeline {
 
     /// Calls back when the engine has done what was asked of it before.
     public func whenDone(_ body: @escaping @Sendable () -> Void) { perform { _ in body() } }
+
+    /// Makes lists by these scenarios from the next one on.
+    public func setScenarios(_ scenarios: [String: Scenario]) {
+        perform { $0.setScenarios(scenarios) }
+    }
 
     public func removeModel() { perform { $0.removeModel() } }
 

@@ -32,6 +32,8 @@ public final class Pipeline: Sendable {
     let models: ModelLane
     /// Who is asked for summaries, if anybody is.
     let writer: (any TextSummariser)?
+    /// Who is asked to rank lists, if anybody is.
+    let ranker: (any CandidateRanker)?
     private let core: LaneBound<Coordinator>
     private let versions: VersionTable
     private let rulesFingerprint: UInt64
@@ -65,6 +67,7 @@ public final class Pipeline: Sendable {
         } else {
             writer = nil
         }
+        ranker = configuration.ranking?.ranker
         core = LaneBound(coordinator, on: lane)
         self.source = source
         self.sink = sink
@@ -91,6 +94,7 @@ public final class Pipeline: Sendable {
         ticker.stop()
         models.cancel(upTo: .max)
         writer?.stop()
+        ranker?.stop()
         perform { $0.beginStopping() }
         waitUntilSettled(deadline: now + Milliseconds(limit))
         let closed = Semaphore()
@@ -138,6 +142,7 @@ public final class Pipeline: Sendable {
                 .cancelSolves, .mergeTrie:
                 executeOnModels(action)
             case .summarise(let job): summarise(job)
+            case .rank(let job): rank(job)
             case .begin(let positions): source.begin(positions)
             case .beginItems(let positions): source.beginItems(positions)
             case .release(let partitions): source.release(partitions)

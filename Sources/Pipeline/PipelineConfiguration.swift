@@ -1,5 +1,6 @@
 // Everything the pipeline must be told, with the bounds it keeps.
 
+public import Filters
 public import Interactions
 public import Recommender
 public import Teachers
@@ -47,8 +48,19 @@ public struct PipelineConfiguration: Sendable {
     /// Retry of failed reads.
     public var retryIntervalMilliseconds: Milliseconds = 200
 
+    /// How lists are made, by name.
+    public var scenarios: [String: Scenario] = [:]
+    /// The scenario of feeds; nil takes the default one.
+    public var feedScenario: String?
+    /// Memory for lists that have a next page, in bytes; beyond it the longest unused are dropped.
+    public var listsBytesMax = 64 << 20
+    /// How long a list is kept after its last use.
+    public var listTimeToLive: Milliseconds = 1_800_000
+
     /// Nil keeps none.
     public var summaries: SummaryConfiguration?
+    /// Nil ranks no lists by a language model.
+    public var ranking: RankingConfiguration?
 
     /// Score every event before learning from it.
     public var prequential = false

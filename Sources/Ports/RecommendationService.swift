@@ -2,6 +2,7 @@
 //
 // Calls return at once; replies come exactly once, on the engine's lane, and must not block it.
 
+public import Filters
 public import Interactions
 
 /// Which rung of the ladder may answer (promise G5).
@@ -9,6 +10,8 @@ public enum ServingMode: String, Sendable, CaseIterable {
     case auto, lm
     case lmText = "lm-text"
     case cf, popular
+    /// The list of `auto`, in the order of a language model that is asked about each item.
+    case trsr
 }
 
 /// `REC.GET`: the best items for a user now.
@@ -24,14 +27,26 @@ public struct RecommendRequest: Sendable, Hashable {
     public var candidates: [ItemID]
     /// Never in the list.
     public var exclude: [ItemID]
+    /// Only items that match it.
+    public var filter: Filter?
+    /// The rules to make the list by, of the settings; nil takes the default ones.
+    public var scenario: String?
+    /// Whether `count` was asked for; if not, the scenario's goes before it.
+    public var countIsGiven = true
+    /// Whether the list gets an id, under which there is a next page.
+    public var isKept = false
+    /// The list of which this is the next page; set by who answers `REC.NEXT`.
+    public var continues: ListID?
     /// Milliseconds from arrival by which an answer is due; nil means the configured default.
     public var deadlineMilliseconds: Int?
 
     public static let countBounds = 1...1_000
+    public static let countDefault = 20
     public static let itemsMax = 1_000
 
     public init(
-        user: UserID, count: Int = 20, mode: ServingMode = .auto, session: [ItemID] = [],
+        user: UserID, count: Int = Self.countDefault, mode: ServingMode = .auto,
+        session: [ItemID] = [],
         candidates: [ItemID] = [], exclude: [ItemID] = [], deadlineMilliseconds: Int? = nil
     ) {
         self.user = user
@@ -50,11 +65,14 @@ public struct RecommendedItem: Sendable, Hashable {
     public var score: Double
     /// The source that contributed most: `rules`, `popularity`, ...
     public var source: String
+    /// Probability that the item was put here, given the places above; below 1 where lists explore.
+    public var propensity: Double
 
-    public init(id: ItemID, score: Double, source: String) {
+    public init(id: ItemID, score: Double, source: String, propensity: Double = 1) {
         self.id = id
         self.score = score
         self.source = source
+        self.propensity = propensity
     }
 }
 
@@ -80,6 +98,8 @@ public struct AsOf: Sendable, Hashable {
 }
 
 public struct Recommendation: Sendable, Hashable {
+    /// For the next page; nil where none was asked for.
+    public var id: ListID?
     public var items: [RecommendedItem]
     /// The rung that answered: `lm`, `cf`, `popular`, or the name of a teacher that was asked for.
     public var rung: String
@@ -340,9 +360,10 @@ public protocol RecommendationService: Sendable {
     typealias Reply<Value> = @Sendable (Result<Value, PortError>) -> Void
 
     func recommend(_ request: RecommendRequest, reply: @escaping Reply<Recommendation>)
-    /// Items most often interacted with after `item`, best first; `refused` when the item is unknown.
-    func similar(
-        to item: ItemID, count: Int, reply: @escaping Reply<[RecommendedItem]>)
+    /// The next page of a list: nothing that its pages showed; `refused` when the list is not kept (any more).
+    func next(_ list: ListID, count: Int?, reply: @escaping Reply<Recommendation>)
+    /// Items that go with an item, best first; `refused` when the item is unknown.
+    func similar(_ request: SimilarRequest, reply: @escaping Reply<[RecommendedItem]>)
     func explain(
         user: UserID, item: ItemID, reply: @escaping Reply<Explanation>)
     /// The same in the list that one teacher alone makes.

@@ -18,7 +18,8 @@ extension Engine {
     /// that scores as the model; without it the served model does.
     public func mixture(
         _ user: UInt64, _ state: UserState, model asked: String? = nil, session: [ItemKey] = [],
-        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], now: Milliseconds
+        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], gate: ListGate = .open,
+        now: Milliseconds
     ) -> CandidateList? {
         guard mixer != nil else { return nil }
         order.refresh(statistics)
@@ -32,12 +33,13 @@ extension Engine {
             candidates: candidates.map { wanted in
                 Set(wanted.compactMap { items.number(of: $0) }).filter {
                     !hidden.contains($0) && catalogue.isRecommendable($0, now: now)
+                        && gate.passes(items.keys[Int($0)])
                 }
             }.map(Array.init),
             context: ListContext(
                 historyCount: state.history.count,
                 gapSeconds: state.history.last.map { now / 1_000 - Int64($0.seconds) }),
-            now: now)
+            gate: gate, now: now)
         mixer?.model.begin(items.count)
         if let asked {
             if let teacher = teachers[asked], var scores = mixer?.model {
@@ -53,16 +55,19 @@ extension Engine {
             request, statistics: statistics, order: order, catalogue: catalogue)
     }
 
-    /// The combined list, best first, with what ordered it.
+    /// The combined list, best first, with what ordered it. `gate` is the one under which the candidates were found.
     public func recommendMixed(
-        _ list: CandidateList, by ordering: Ordering? = nil, count: Int
+        _ list: CandidateList, by ordering: Ordering? = nil, count: Int, gate: ListGate = .open
     ) -> (items: [ListedItem], ordering: Ordering) {
         guard let combiner = mixer?.combiner else { return ([], .linear) }
         let ordering = ordering ?? combiner.ordering
         let scores = combiner.scores(of: list, by: ordering)
         var best = TopList(limit: count)
         for (index, key) in list.items.enumerated() {
-            best.offer(Candidate(number: Int32(index), key: key, score: Double(scores[index])))
+            guard let score = gate.adjusted(Double(scores[index]), of: key, .logarithmic) else {
+                continue
+            }
+            best.offer(Candidate(number: Int32(index), key: key, score: score))
         }
         let rules = Feature.rules
         return (

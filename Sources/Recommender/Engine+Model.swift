@@ -35,12 +35,13 @@ extension Engine {
     /// The model's best items for a user; nil without a model, or when it knows nothing of the user.
     public func recommendByModel(
         _ user: UInt64, _ state: UserState, session: [ItemKey] = [],
-        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], count: Int, now: Milliseconds
+        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], count: Int,
+        gate: ListGate = .open, now: Milliseconds
     ) -> [ListedItem]? {
         rung?.list(
             user, history: positive(state, session: session),
             hidden: hidden(state, now: now) + session + exclude, candidates: candidates,
-            count: count, now: now)
+            count: count, gate: gate, now: now)
     }
 
     public func explainByModel(

@@ -23,12 +23,13 @@ extension Engine {
     /// it is not installed or has learnt nothing.
     public func recommend(
         _ state: UserState, by name: String, external: [UInt8] = [], session: [ItemKey] = [],
-        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], count: Int, now: Milliseconds
+        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], count: Int,
+        gate: ListGate = .open, now: Milliseconds
     ) -> [ListedItem] {
         guard let teacher = teachers[name] else { return [] }
         let request = ListRequest(
             recent: [], hidden: hidden(state, now: now) + session + exclude,
-            candidates: candidates, count: count, now: now)
+            candidates: candidates, count: count, gate: gate, now: now)
         return scorer.list(
             request, by: teacher, for: user(state, session: session, external: external),
             statistics: statistics, catalogue: catalogue)

@@ -130,25 +130,16 @@ public final class Engine {
     /// The best `count` items for a user, best first.
     public func recommend(
         _ state: UserState, session: [ItemKey] = [], candidates: [ItemKey]? = nil,
-        exclude: [ItemKey] = [], count: Int, rung: Rung, now: Milliseconds
+        exclude: [ItemKey] = [], count: Int, rung: Rung, gate: ListGate = .open,
+        now: Milliseconds
     ) -> [ListedItem] {
         order.refresh(statistics)
         let request = ListRequest(
             recent: recent(state, session: session),
             hidden: hidden(state, now: now) + session + exclude, candidates: candidates,
-            count: count, rung: rung, now: now)
+            count: count, rung: rung, gate: gate, now: now)
         return scorer.list(
             request, statistics: statistics, order: order, catalogue: catalogue)
-    }
-
-    /// What most often follows an item, most first, without popularity.
-    public func similar(to item: ItemKey, count: Int, now: Milliseconds) -> [ListedItem] {
-        order.refresh(statistics)
-        let request = ListRequest(
-            recent: [item], hidden: [item], count: count, rung: .cf, now: now)
-        return scorer.list(
-            request, statistics: statistics, order: order, catalogue: catalogue
-        ).filter { $0.ruleScore > 0 }
     }
 
     public func explain(_ item: ItemKey, for state: UserState, now: Milliseconds) -> Ranking {

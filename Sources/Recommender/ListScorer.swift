@@ -26,17 +26,19 @@ public struct ListRequest: Sendable {
     public var candidates: [ItemKey]?
     public var count: Int
     public var rung: Rung
+    public var gate: ListGate
     public var now: Milliseconds
 
     public init(
         recent: [ItemKey], hidden: [ItemKey], candidates: [ItemKey]? = nil, count: Int,
-        rung: Rung = .cf, now: Milliseconds
+        rung: Rung = .cf, gate: ListGate = .open, now: Milliseconds
     ) {
         self.recent = recent
         self.hidden = hidden
         self.candidates = candidates
         self.count = count
         self.rung = rung
+        self.gate = gate
         self.now = now
     }
 }
@@ -47,6 +49,14 @@ public struct ListedItem: Sendable, Hashable {
     public var score: Double
     /// The part of the score that rules gave; the rest is popularity.
     public var ruleScore: Double
+    /// Probability that the item was put here, given the places above; below 1 where lists explore.
+    public var propensity = 1.0
+
+    public init(item: ItemKey, score: Double, ruleScore: Double) {
+        self.item = item
+        self.score = score
+        self.ruleScore = ruleScore
+    }
 }
 
 /// Owns the scratch memory of scoring; one per lane that scores.
@@ -141,18 +151,21 @@ public struct ListScorer: Sendable {
     }
 
     private func offer(_ number: KeyIndex.Number, in round: inout Round) {
-        let score = scores[number] + round.backoff * round.popularity.share(number)
-        guard round.best.admits(score), stamps[Int(number)] != self.round,
-            round.catalogue.isRecommendable(number, now: round.request.now)
+        let plain = scores[number] + round.backoff * round.popularity.share(number)
+        let key = round.keys[Int(number)]
+        guard round.best.admits(round.gate.bound(plain, .linear)),
+            stamps[Int(number)] != self.round,
+            round.catalogue.isRecommendable(number, now: round.request.now),
+            let score = round.gate.adjusted(plain, of: key, .linear)
         else { return }
-        round.best.offer(
-            Candidate(number: number, key: round.keys[Int(number)], score: score))
+        round.best.offer(Candidate(number: number, key: key, score: score))
     }
 
     /// Untouched items, most popular first, until none can enter any more.
     private func offerPopular(_ order: PopularityOrder, itemCount: Int, in round: inout Round) {
         for number in order.top {
-            guard round.best.admits(round.backoff * round.popularity.share(number)) else { return }
+            let share = round.backoff * round.popularity.share(number)
+            guard round.best.admits(round.gate.bound(share, .linear)) else { return }
             if scores[number] == 0 { offer(number, in: &round) }
         }
         // The order is exhausted: everything not in it, which is rare or the list is long.
@@ -174,4 +187,5 @@ private struct Round {
     let backoff: Double
     let catalogue: Catalogue
     var best: TopList
+    var gate: ListGate { request.gate }
 }

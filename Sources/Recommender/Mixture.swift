@@ -38,6 +38,7 @@ struct MixtureRequest {
     /// When not nil, only these are candidates.
     var candidates: [KeyIndex.Number]?
     var context: ListContext
+    var gate: ListGate
     var now: Milliseconds
 }
 
@@ -120,7 +121,8 @@ struct Mixer {
             for number in some {
                 let value = score(number)
                 guard value > -.infinity, best.admits(value), !request.hidden.contains(number),
-                    catalogue.isRecommendable(number, now: request.now)
+                    catalogue.isRecommendable(number, now: request.now),
+                    request.gate.passes(keys[Int(number)])
                 else { continue }
                 best.offer(Candidate(number: number, key: keys[Int(number)], score: value))
             }

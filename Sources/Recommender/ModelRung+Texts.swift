@@ -110,11 +110,12 @@ extension Engine {
     /// nothing of the user. Scores are log-likelihoods over the whole catalogue.
     public func recommendByText(
         _ user: UInt64, _ state: UserState, session: [ItemKey] = [],
-        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], count: Int, now: Milliseconds
+        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], count: Int,
+        gate: ListGate = .open, now: Milliseconds
     ) -> [ListedItem]? {
         rung?.textList(
             user, history: positive(state, session: session),
             hidden: hidden(state, now: now) + session + exclude, candidates: candidates,
-            count: count, now: now)
+            count: count, gate: gate, now: now)
     }
 }

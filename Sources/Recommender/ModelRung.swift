@@ -172,6 +172,39 @@ struct ModelRung {
         }
     }
 
+    /// An item's vector at length 1; nil when it has none.
+    func direction(of key: ItemKey) -> [Float]? {
+        guard let slot = slots[key] else { return nil }
+        let vector = table[Int(slot) * model.width..<(Int(slot) + 1) * model.width]
+        let length = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        return length > 0 ? vector.map { $0 / length } : nil
+    }
+
+    /// The listed items whose vectors are most like an item's (cosine), most first; nil when it has none.
+    func similar(
+        to item: ItemKey, count: Int, gate: ListGate, now: Milliseconds
+    ) -> [ListedItem]? {
+        guard let own = direction(of: item) else { return nil }
+        let width = model.width
+        var best = TopList(limit: count)
+        for (slot, key) in keys.enumerated() where listedUntil[slot] > now && key != item {
+            var product: Float = 0
+            var square: Float = 0
+            let start = slot * width
+            for place in 0..<width {
+                let value = table[start + place]
+                product += own[place] * value
+                square += value * value
+            }
+            let cosine = square > 0 ? Double(product / square.squareRoot()) : 0
+            guard best.admits(gate.bound(cosine, .linear)),
+                let score = gate.adjusted(cosine, of: key, .linear)
+            else { continue }
+            best.offer(Candidate(number: Int32(slot), key: key, score: score))
+        }
+        return best.sorted().map { ListedItem(item: $0.key, score: $0.score, ruleScore: 0) }
+    }
+
     mutating func beginTrieMerge() -> CatalogueTrie? { texts?.beginMerge() }
     mutating func finishTrieMerge(_ merged: CatalogueTrie) { texts?.finishMerge(merged) }
 
@@ -210,19 +243,21 @@ struct ModelRung {
     /// A short-list in the order of the token head's likelihoods.
     mutating func textList(
         _ user: UInt64, history: [ItemKey], hidden: [ItemKey], candidates: [ItemKey]?, count: Int,
-        now: Milliseconds
+        gate: ListGate, now: Milliseconds
     ) -> [ListedItem]? {
         guard texts != nil,
             let short = list(
                 user, history: history, hidden: hidden, candidates: candidates,
-                count: max(count, candidates?.count ?? Self.shortListCount), now: now),
+                count: max(count, candidates?.count ?? Self.shortListCount), gate: gate, now: now),
             let state = state(user, history)
         else { return nil }
         let known = short.compactMap { slots[$0.item] }
         let likelihoods = texts?.logLikelihoods(of: known, after: state) ?? []
         var best = TopList(limit: count)
         for (slot, likelihood) in zip(known, likelihoods) where likelihood > -.infinity {
-            best.offer(Candidate(number: slot, key: keys[Int(slot)], score: likelihood))
+            let key = keys[Int(slot)]
+            guard let score = gate.adjusted(likelihood, of: key, .logarithmic) else { continue }
+            best.offer(Candidate(number: slot, key: key, score: score))
         }
         return best.sorted().map { ListedItem(item: $0.key, score: $0.score, ruleScore: 0) }
     }
@@ -237,17 +272,19 @@ struct ModelRung {
     /// The best items for a user; nil when the model has nothing to go by.
     mutating func list(
         _ user: UInt64, history: [ItemKey], hidden: [ItemKey], candidates: [ItemKey]?, count: Int,
-        now: Milliseconds
+        gate: ListGate, now: Milliseconds
     ) -> [ListedItem]? {
         guard let scores = scores(user, history) else { return nil }
         let away = Set(hidden.compactMap { slots[$0] })
         var best = TopList(limit: count)
         func offer(_ slot: Int32) {
-            let score = Double(scores[Int(slot)])
-            guard best.admits(score), listedUntil[Int(slot)] > now, !away.contains(slot) else {
-                return
-            }
-            best.offer(Candidate(number: slot, key: keys[Int(slot)], score: score))
+            let plain = Double(scores[Int(slot)])
+            let key = keys[Int(slot)]
+            guard best.admits(gate.bound(plain, .logarithmic)), listedUntil[Int(slot)] > now,
+                !away.contains(slot),
+                let score = gate.adjusted(plain, of: key, .logarithmic)
+            else { return }
+            best.offer(Candidate(number: slot, key: key, score: score))
         }
         if let candidates {
             for slot in Set(candidates.compactMap { slots[$0] }) { offer(slot) }

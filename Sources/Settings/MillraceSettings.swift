@@ -13,8 +13,10 @@ public struct MillraceSettings: Sendable, Hashable {
     public var rules = RulesSettings()
     public var teachers = TeacherSettings()
     public var summaries = SummarySettings()
+    public var ranking = RankingSettings()
     public var popularity = PopularitySettings()
     public var catalogue = CatalogueSettings()
+    public var lists = ListSettings()
     public var serving = ServingSettings()
     public var feeds = FeedSettings()
     public var socket = SocketSettings()
@@ -233,6 +235,8 @@ public struct FeedSettings: Sendable, Hashable {
     public var watchedMax = 10_000
     public var entriesKept = 16
     public var listSize = 20
+    /// Of `lists.scenarios`; without one, that of the name `default`.
+    public var scenario: String?
     public var watchTTL = Duration.seconds(300)
     public var refreshInterval = Duration.seconds(2)
 

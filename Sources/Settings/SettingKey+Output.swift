@@ -78,6 +78,9 @@ extension SettingKey {
         ),
         SettingKey("feeds.list-size", \.feeds.listSize, .integer(1...1_000), "Items in an entry."),
         SettingKey(
+            "feeds.scenario", \.feeds.scenario, .orNull(.name(bytesMax: 64)),
+            "The scenario of lists.scenarios that feeds are made by; null takes the default one."),
+        SettingKey(
             "feeds.watch-ttl", \.feeds.watchTTL, .duration(.seconds(1) ... .seconds(86_400)),
             "How long a feed nobody reads is still kept up to date."),
         SettingKey(

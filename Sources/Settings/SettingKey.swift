@@ -42,7 +42,8 @@ struct SettingKey: Sendable {
 
     /// Every key, in the order of the file.
     static let all: [SettingKey] =
-        input + state + refresh + recommending + teachers + summaries + output + around
+        input + state + refresh + recommending + teachers + summaries + ranking + lists + output
+        + around
 
     static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 
@@ -63,7 +64,9 @@ struct SettingKey: Sendable {
         ("teachers", "Collaborative models beside the rules (docs/teachers.md)."),
         ("summaries", "A short text of what each user likes (docs/summaries.md)."),
         ("summaries.http", "The server that writes summaries."),
+        ("ranking", "A language model that is asked about each item of a list (docs/ranker.md)."),
         ("catalogue", "Items known by their own records."),
+        ("lists", "How scored items become lists (docs/lists.md)."),
         ("serving", "Answers to requests."),
         ("feeds", "Lists pushed as they change."),
         ("socket", "The Unix socket that speaks the Redis protocol."),

@@ -54,6 +54,12 @@ enum SettingsReader {
     static func checkTogether(_ settings: MillraceSettings, _ findings: inout Findings) {
         checkDistinct(settings, &findings)
         checkBounds(settings, &findings)
+        if let name = settings.feeds.scenario, settings.lists.scenarios[name] == nil {
+            let names = settings.lists.scenarios.keys.sorted()
+            findings.add(
+                keys: ["feeds.scenario"],
+                "\(quoted(name)) is none of lists.scenarios (\(names.joined(separator: ", ")))")
+        }
         for (shorter, longer) in zip(
             settings.popularity.halfLives, settings.popularity.halfLives.dropFirst())
         where shorter >= longer {

@@ -1,5 +1,6 @@
 // Arguments of a request, taken one after the other and checked.
 
+import Filters
 import Interactions
 import Ports
 import WireProtocol
@@ -106,10 +107,12 @@ struct ArgumentReader {
         times: SocketTimes, teachers: [String] = []
     ) throws(ArgumentError) -> (RecommendRequest, ListForm) {
         var query = RecommendRequest(user: try user())
+        query.countIsGiven = false
         var form = ListForm()
         while !isAtEnd {
             if take("COUNT") {
                 query.count = try count()
+                query.countIsGiven = true
             } else if take("MODE") {
                 (query.mode, query.teacher) = try mode(teachers)
             } else if take("SESSION") {
@@ -126,9 +129,11 @@ struct ArgumentReader {
                 form.sources = true
             } else if take("ASOF") {
                 form.asOf = true
+                query.isKept = true
             } else if take("FILTER") {
-                throw ArgumentError(
-                    "ERR FILTER is not offered by this version; use CANDIDATES or EXCLUDE")
+                query.filter = try filter()
+            } else if take("SCENARIO") {
+                query.scenario = try text("SCENARIO")
             } else {
                 throw .syntax
             }
@@ -172,19 +177,58 @@ struct ArgumentReader {
         return milliseconds
     }
 
-    mutating func similarOptions() throws(ArgumentError) -> (count: Int, form: ListForm) {
-        var found = (count: 20, form: ListForm())
+    /// One argument that is a whole expression.
+    private mutating func filter() throws(ArgumentError) -> Filter {
+        let text = try text("FILTER")
+        do throws(FilterError) { return try Filter(text) } catch {
+            throw ArgumentError("ERR FILTER: \(error)")
+        }
+    }
+
+    /// `item [COUNT n] [FILTER expr] [SCENARIO name] [WITHSCORES] [WITHSOURCES]`
+    mutating func similarRequest() throws(ArgumentError) -> (SimilarRequest, ListForm) {
+        var query = SimilarRequest(item: try item())
+        var form = ListForm()
         while !isAtEnd {
             if take("COUNT") {
-                found.count = try count()
+                query.count = try count()
+            } else if take("FILTER") {
+                query.filter = try filter()
+            } else if take("SCENARIO") {
+                query.scenario = try text("SCENARIO")
             } else if take("WITHSCORES") {
-                found.form.scores = true
+                form.scores = true
             } else if take("WITHSOURCES") {
-                found.form.sources = true
+                form.sources = true
             } else {
                 throw .syntax
             }
         }
-        return found
+        return (query, form)
+    }
+
+    /// `recId [COUNT n] [WITHSCORES] [WITHSOURCES] [ASOF]`
+    mutating func nextRequest() throws(ArgumentError) -> (ListID, count: Int?, ListForm) {
+        let text = try text("list")
+        guard let id = ListID(text) else {
+            throw ArgumentError(
+                "ERR '\(request.shown(1))' is no list id: REC.GET ... ASOF replies with one as id")
+        }
+        var form = ListForm()
+        var count: Int?
+        while !isAtEnd {
+            if take("COUNT") {
+                count = try self.count()
+            } else if take("WITHSCORES") {
+                form.scores = true
+            } else if take("WITHSOURCES") {
+                form.sources = true
+            } else if take("ASOF") {
+                form.asOf = true
+            } else {
+                throw .syntax
+            }
+        }
+        return (id, count, form)
     }
 }

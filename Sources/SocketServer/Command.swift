@@ -53,12 +53,17 @@ struct Command: Sendable {
         Command(
             "rec.get", -2, .read, "recommendation", "The best items for a user now",
             "user [COUNT n] [MODE auto|lm|cf|popular|teacher] [SESSION k item ...] "
-                + "[CANDIDATES k item ...] [EXCLUDE k item ...] [DEADLINE ms] [WITHSCORES] "
-                + "[WITHSOURCES] [ASOF]"
+                + "[CANDIDATES k item ...] [EXCLUDE k item ...] [FILTER expr] [SCENARIO name] "
+                + "[DEADLINE ms] [WITHSCORES] [WITHSOURCES] [ASOF]"
         ) { $0.recommend($1) },
         Command(
+            "rec.next", -2, .read, "recommendation",
+            "The next page of a list, without what its pages showed",
+            "recId [COUNT n] [WITHSCORES] [WITHSOURCES] [ASOF]"
+        ) { $0.next($1) },
+        Command(
             "rec.similar", -2, .read, "recommendation", "Items that go with an item",
-            "item [COUNT n] [WITHSCORES] [WITHSOURCES]"
+            "item [COUNT n] [FILTER expr] [SCENARIO name] [WITHSCORES] [WITHSOURCES]"
         ) { $0.similar($1) },
         Command(
             "rec.explain", -3, .read, "recommendation",

@@ -73,13 +73,23 @@ extension Connection {
     func similar(_ request: Request) {
         answering { () throws(ArgumentError) in
             var reader = ArgumentReader(request)
-            let item = try reader.item()
-            let (count, form) = try reader.similarOptions()
+            let (query, form) = try reader.similarRequest()
             let reply = later(request) {
                 (items: [RecommendedItem], writer: inout ReplyWriter) in
                 ListText.write(items, form, to: &writer)
             }
-            loop.state.service.similar(to: item, count: count, reply: reply)
+            loop.state.service.similar(query, reply: reply)
+        }
+    }
+
+    func next(_ request: Request) {
+        answering { () throws(ArgumentError) in
+            var reader = ArgumentReader(request)
+            let (list, count, form) = try reader.nextRequest()
+            let reply = later(request) { (list: Recommendation, writer: inout ReplyWriter) in
+                ListText.write(.success(list), form, to: &writer)
+            }
+            loop.state.service.next(list, count: count, reply: reply)
         }
     }
 
@@ -147,7 +157,8 @@ enum ListText {
         case .success(let list):
             if form.asOf {
                 writer.array(2)
-                write(list.asOf, rung: list.rung, model: list.model, to: &writer)
+                write(
+                    list.asOf, rung: list.rung, model: list.model, list: list.id, to: &writer)
             }
             write(list.items, form, to: &writer)
         }
@@ -163,14 +174,20 @@ enum ListText {
             if nested { writer.array(width) }
             writer.bulk(item.id.text)
             if form.scores { writer.double(item.score) }
-            if form.sources { writer.bulk(item.source) }
+            if form.sources { writer.bulk(source(of: item)) }
         }
     }
 
+    /// Where lists explore, with the probability of the choice: what estimates from logged choices need.
+    private static func source(of item: RecommendedItem) -> String {
+        item.propensity < 1 ? "\(item.source) p=\(item.propensity)" : item.source
+    }
+
     static func write(
-        _ asOf: AsOf, rung: String?, model: String? = nil, to writer: inout ReplyWriter
+        _ asOf: AsOf, rung: String?, model: String? = nil, list: ListID? = nil,
+        to writer: inout ReplyWriter
     ) {
-        writer.map(4 + (rung == nil ? 0 : 1) + (model == nil ? 0 : 1))
+        writer.map(4 + (rung == nil ? 0 : 1) + (model == nil ? 0 : 1) + (list == nil ? 0 : 1))
         writer.bulk("partition")
         writer.integer(Int(asOf.partition))
         writer.bulk("offset")
@@ -186,6 +203,10 @@ enum ListText {
         if let model {
             writer.bulk("model")
             writer.bulk(model)
+        }
+        if let list {
+            writer.bulk("id")
+            writer.bulk(list.description)
         }
     }
 

@@ -33,7 +33,7 @@ public final class LocalSummariser: TextSummariser {
         }
         self.model = model
         self.tokenizer = tokenizer
-        let program = try Self.chatProgram(folder)
+        let program = try chatProgram(folder: folder)
         template = try ChatTemplate(program: program, tokenizer: tokenizer, document: folder)
         var ends = model.limits(countMax: parameters.tokensMax)
         ends.stopTokens.insert(template.endOfTurn)
@@ -46,13 +46,6 @@ public final class LocalSummariser: TextSummariser {
             $0 = ($0 ^ UInt64($1.bitPattern)) &* 1_099_511_628_211
         }
         version = summaryVersion(of: "local|\(parameters.text)|\(fingerprint)|\(program)", prompts)
-    }
-
-    /// chat_template.jinja, else `chat_template` of tokenizer_config.json.
-    private static func chatProgram(_ folder: String) throws(DocumentError) -> String {
-        let path = "\(folder)/chat_template.jinja"
-        guard !isPresent(path) else { return try readText(path) }
-        return try readDocument("\(folder)/tokenizer_config.json").member("chat_template").text()
     }
 
     public func summarise(

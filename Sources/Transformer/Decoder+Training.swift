@@ -1,18 +1,19 @@
-// The way back through a decoder to its adapter, the rest frozen. Whole sequences, without caches: the same function as
-// `forward`, keeping what each adapted layer computed. Layers below the first adapted one keep nothing and are not gone
-// back through, so training an adapter of the inter layers costs the intra layers once. The loss is the caller's: it
-// has the logits and brings their gradient.
+// The way back through a decoder: to its adapter, the rest frozen, or without an adapter to all parameters. Whole
+// sequences, without caches: the same function as `forward`, keeping what each trained layer computed. Layers below the
+// first adapted one keep nothing and are not gone back through, so training an adapter of the inter layers costs the
+// intra layers once. The loss is the caller's: it has the logits and brings their gradient.
 
 import Tensors
 
 /// What a training pass keeps; also the memory it works in, used again pass after pass.
 public struct DecoderTrace: Sendable {
     fileprivate var plan: DecoderPlan?
-    /// From the first adapted layer on.
+    /// From the first trained layer on.
     fileprivate var layers: [BlockTrace] = []
     fileprivate var below = BlockTrace()
     fileprivate var head = HeadTrace()
     fileprivate var rows: [Int] = []
+    fileprivate var tokens: [Int32] = []
     fileprivate var scratch = BlockScratch()
     fileprivate var dHead: [Float] = []
 
@@ -20,9 +21,10 @@ public struct DecoderTrace: Sendable {
 }
 
 extension Decoder {
-    /// The first layer with a pair of the adapter; without one, the number of layers.
-    private var firstAdapted: Int {
-        adapter?.layout.blocks.firstIndex { $0 != nil } ?? shape.layerCount
+    /// The first layer with a pair of the adapter, or the number of layers when it has none; without an adapter 0.
+    private var firstTrained: Int {
+        guard let adapter else { return 0 }
+        return adapter.layout.blocks.firstIndex { $0 != nil } ?? shape.layerCount
     }
 
     /// Logits of `rows` of whole sequences, counted over all of them one after the other.
@@ -35,8 +37,9 @@ extension Decoder {
             segments: inputs.map {
                 $0.segments.isEmpty ? Array(repeating: 0, count: $0.tokens.count) : $0.segments
             }, isJoined: true)
-        var hidden = embed(inputs.flatMap(\.tokens))
-        let first = firstAdapted
+        trace.tokens = inputs.flatMap(\.tokens)
+        var hidden = embed(trace.tokens)
+        let first = firstTrained
         while trace.layers.count < shape.layerCount - first { trace.layers.append(BlockTrace()) }
         for layer in 0..<shape.layerCount {
             guard let pass = plan.passes[shape.masks.layers[layer]] else { continue }
@@ -61,14 +64,37 @@ extension Decoder {
             trace: &trace)
     }
 
-    /// Adds to `gradients`, an array of the adapter's layout, given the gradient of the logits that the last
-    /// `trainingForward` with this trace returned.
+    /// Adds to `gradients`, given the gradient of the logits that the last `trainingForward` with this trace returned:
+    /// an array of the adapter's layout, or without an adapter of the decoder's own.
     public func trainingBackward(
         _ dLogits: [Float], trace: inout DecoderTrace, gradients: inout [Float]
     ) {
-        guard let adapter, let plan = trace.plan else {
-            preconditionFailure("an adapter, and a training pass before its way back")
+        guard let plan = trace.plan else {
+            preconditionFailure("a training pass before its way back")
         }
+        precondition(
+            gradients.count == adapter?.layout.layout.count ?? layout.layout.count,
+            "a gradient for every trained parameter")
+        var none: [Float] = []
+        var dx =
+            adapter == nil
+            ? backwardHead(dLogits, &trace, &gradients) : backwardHead(dLogits, &trace, &none)
+        let first = firstTrained
+        for layer in (first..<shape.layerCount).reversed() {
+            guard let pass = plan.passes[shape.masks.layers[layer]] else { continue }
+            backward(&dx, layer, pass, trace.layers[layer - first], &gradients, &trace.scratch)
+        }
+        guard adapter == nil else { return }
+        var all = gradients.mutableSpan
+        var table = all._mutatingExtracting(layout.embedding)
+        scatterAddRows(dx.span, trace.tokens.span, into: &table, width: shape.block.width)
+    }
+
+    /// The gradient of the last block's output, all rows; adds to the gradients of head and norm unless `gradients` is
+    /// empty.
+    private func backwardHead(
+        _ dLogits: [Float], _ trace: inout DecoderTrace, _ gradients: inout [Float]
+    ) -> [Float] {
         let width = shape.block.width
         let chosen = trace.rows.count
         zero(&trace.dHead, chosen * width)
@@ -76,27 +102,39 @@ extension Decoder {
         linearBackward(
             dLogits.span, weights: parameters.span.extracting(layout.head), dx: &dNormed,
             rows: chosen, inputs: width, outputs: shape.vocabularyCount)
+        if !gradients.isEmpty {
+            var all = gradients.mutableSpan
+            var table = all._mutatingExtracting(layout.head)
+            linearBackward(
+                dLogits.span, x: trace.head.normed.span, dWeights: &table, rows: chosen,
+                inputs: width, outputs: shape.vocabularyCount)
+        }
         var dChosen = [Float](repeating: 0, count: chosen * width)
-        var frozen: [Float] = []
         backwardNorm(
             trace.dHead, x: trace.head.x, gain: layout.norm, parameters.span,
-            reciprocals: trace.head.reciprocals, dx: &dChosen, &frozen, rows: chosen,
+            reciprocals: trace.head.reciprocals, dx: &dChosen, &gradients, rows: chosen,
             width: width)
-        var dx = [Float](repeating: 0, count: plan.counts.reduce(0, +) * width)
+        var dx = [Float](repeating: 0, count: trace.tokens.count * width)
         var rows = dx.mutableSpan
         let indices = trace.rows.map { Int32($0) }
         scatterAddRows(dChosen.span, indices.span, into: &rows, width: width)
-        let first = firstAdapted
-        for layer in (first..<shape.layerCount).reversed() {
-            guard let pass = plan.passes[shape.masks.layers[layer]] else { continue }
-            let changes =
-                adapter.layout.blocks[layer]
-                ?? BlockAdapter(rank: adapter.layout.rank, scale: adapter.layout.scale)
-            Transformer.backward(
+        return dx
+    }
+
+    private func backward(
+        _ dx: inout [Float], _ layer: Int, _ pass: BlockPass, _ trace: BlockTrace,
+        _ gradients: inout [Float], _ scratch: inout BlockScratch
+    ) {
+        guard let adapter else {
+            return Transformer.backward(
                 &dx, block: layout.blocks[layer], parameters: parameters.span, pass: pass,
-                adapter: changes, adapterParameters: adapter.parameters.span,
-                trace: trace.layers[layer - first], adapterGradients: &gradients,
-                scratch: &trace.scratch)
+                trace: trace, gradients: &gradients, scratch: &scratch)
         }
+        Transformer.backward(
+            &dx, block: layout.blocks[layer], parameters: parameters.span, pass: pass,
+            adapter: adapter.layout.blocks[layer]
+                ?? BlockAdapter(rank: adapter.layout.rank, scale: adapter.layout.scale),
+            adapterParameters: adapter.parameters.span, trace: trace,
+            adapterGradients: &gradients, scratch: &scratch)
     }
 }

@@ -24,7 +24,11 @@ struct CheckConfigCommand: ParsableCommand {
     @Flag(help: "Print the outcome as JSON.")
     var json = false
 
-    @Flag(help: "Do not check that secrets can be read: for checking a file on another machine.")
+    @Flag(
+        help: """
+            Do not check that secrets, prompts and model folders can be read: for checking a file on another \
+            machine.
+            """)
     var skipSecrets = false
 
     /// EX_CONFIG of sysexits.h; systemd does not restart after it (RestartPreventExitStatus=).
@@ -43,7 +47,9 @@ struct CheckConfigCommand: ParsableCommand {
         }
         var problems: [SettingsProblem] = []
         do {
-            _ = try MillraceSettings.loadChecked(argument: file, checkingSecrets: !skipSecrets)
+            let settings = try MillraceSettings.loadChecked(
+                argument: file, checkingSecrets: !skipSecrets)
+            if !skipSecrets { problems = Self.problemsOfFolders(settings, argument: file) }
         } catch {
             problems = error.problems
         }
@@ -60,5 +66,24 @@ struct CheckConfigCommand: ParsableCommand {
             FileHandle.standardError.write(Data(text.utf8))
         }
         guard problems.isEmpty else { throw ExitCode(Self.configurationFault) }
+    }
+
+    /// What the daemon would refuse at start although the file itself is right.
+    private static func problemsOfFolders(
+        _ settings: MillraceSettings, argument: String?
+    ) -> [SettingsProblem] {
+        let assembly = Assembly(settings: settings, clock: SystemClock())
+        let checks: [(key: String, check: () throws -> Void)] = [
+            ("model.folder", { try ModelLoader.check(settings.model) }),
+            ("summaries", { _ = try assembly.summaries() }),
+            ("ranking", { _ = try assembly.ranking() }),
+        ]
+        return checks.compactMap { key, check in
+            do { try check() } catch {
+                return SettingsProblem(
+                    file: SettingsFile.path(argument: argument) ?? "", key: key, what: "\(error)")
+            }
+            return nil
+        }
     }
 }

@@ -15,7 +15,7 @@ struct Millrace: ParsableCommand {
             CheckConfigCommand.self, RecommendCommand.self,
             WatchCommand.self,
             ExplainCommand.self, ImportCommand.self, SimulateCommand.self, EvalCommand.self,
-            TrainCommand.self, RefreshCommand.self, ModelCommand.self,
+            TrainCommand.self, TrainRankerCommand.self, RefreshCommand.self, ModelCommand.self,
             DeadLetterCommand.self, BrokerCommand.self, WithParentCommand.self,
         ])
 }

@@ -2,6 +2,8 @@
 
 import Foundation
 import Interactions
+import ModelServer
+import NIOHTTP1
 import Simulation
 import TestKit
 import Testing
@@ -72,6 +74,53 @@ extension DaemonTests {
             let gone = await holds { try connection.ask("USER.GET", long.text).text == nil }
             #expect(gone)
             #expect(try connection.ask("SUMMARY.GET", long.text)["text"] == nil)
+        }
+
+        @Test("which a language model writes over HTTP, whatever the server and a kill -9 do")
+        func overHTTP() async throws {
+            let folder = try TemporaryDirectory()
+            let address = folder.file("llm.sock")
+            let server = try await ModelServer(
+                unix: address,
+                [.status(.serviceUnavailable), .content("Likes the first titles."), .hangUp]
+                    + Array(repeating: .content("Likes titles, and more of them."), count: 2))
+            let broker = try await Broker()
+            let redis = try await RedisServer(appendOnly: true)
+            var options = Daemon.Options()
+            options.extra = """
+                summaries:
+                  summariser: http
+                  http:
+                    address: "unix:\(address)"
+                """
+            let daemon = try Daemon(broker: broker.servers, redis: redis.socketPath, options)
+            try await broker.produceItems(SimulatedLog.itemRecords(20))
+            try await daemon.start()
+            let listed = await holds { try daemon.info("items") == "20" }
+            try #require(listed)
+            for index in 0..<7 { _ = try daemon.ask("EVENT.ADD", "ann", "item-\(index)", "view") }
+            let first = await holds {
+                try daemon.ask("SUMMARY.GET", "ann")["text"]?.text == "Likes the first titles."
+            }
+            #expect(first, "\(daemon.lastWords)")
+            #expect(try daemon.ask("SUMMARY.GET", "ann")["held"]?.number == 5)
+            await daemon.kill()
+            try await daemon.start()
+            for index in 7..<12 { _ = try daemon.ask("EVENT.ADD", "ann", "item-\(index)", "view") }
+            let second = await holds {
+                try daemon.ask("SUMMARY.GET", "ann")["blocks"]?.number == 2
+            }
+            #expect(second, "\(daemon.lastWords)")
+            let summary = try daemon.ask("SUMMARY.GET", "ann")
+            #expect(summary["text"]?.text == "Likes titles, and more of them.")
+            #expect(summary["held"]?.number == 10 && summary["lost"]?.number == 0)
+            #expect(summary["open"]?.number == 2 && summary["summariser"]?.text == "http")
+            let asked = server.requests.map { String(decoding: $0.body, as: UTF8.self) }
+            #expect(asked.first?.contains("Title 4") == true)
+            #expect(asked.last?.contains("Likes the first titles.") == true)
+            #expect(asked.last?.contains("Title 9") == true)
+            #expect(await daemon.terminate() == 0)
+            try await server.stop()
         }
     }
 }

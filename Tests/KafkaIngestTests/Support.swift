@@ -80,12 +80,12 @@ final class SharedState: Sendable {
 
         init(nextOffset: Offset? = nil) { self.nextOffset = nextOffset }
 
-        /// An event counts once: what a stop left unacknowledged is read again, as the log promises no more.
+        /// An event with an id counts once, as the fold does it.
         mutating func apply(_ batch: RecordBatch) {
             let expected = nextOffset ?? -1
             entries += batch.entries.filter {
                 guard case .interaction(let interaction) = $0.entry else { return true }
-                return keys.insert(interaction.eventKey).inserted
+                return interaction.eventKey == 0 || keys.insert(interaction.eventKey).inserted
             }
             nextOffset = batch.nextOffset
             if batch.firstOffset != expected {
@@ -103,6 +103,10 @@ final class SharedState: Sendable {
     }
     var count: Int { partitions.withLock { $0.values.reduce(0) { $0 + $1.entries.count } } }
     var faults: [String] { partitions.withLock { $0.values.flatMap(\.faults) } }
+    /// Of all partitions.
+    var recordsBehind: Offset {
+        partitions.withLock { $0.values.reduce(0) { $0 + ($1.nextOffset ?? 0) } }
+    }
     func nextOffset(_ partition: PartitionIndex) -> Offset? {
         partitions.withLock { $0[partition]?.nextOffset }
     }

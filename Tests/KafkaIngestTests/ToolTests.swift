@@ -84,6 +84,8 @@ import Testing
         #expect(await eventually { before.recorder.rejected("unknown-type") == 1 })
         #expect(await eventually { before.recorder.rejected("key-mismatch") == 1 })
         #expect(await eventually { before.recorder.rejected("missing-field") == 1 })
+        // A record that is read again under the new types is no letter's record any more.
+        #expect(await eventually { before.keeper.shared.recordsBehind == 3 })
         await before.stop()
 
         configuration.eventTypes = EventTypes(

@@ -5,26 +5,34 @@ import Pipeline
 import Ports
 import Recommender
 import Simulation
+import Summaries
 import Teachers
 import TestKit
 import Testing
 
 /// One coordinator with a store that answers at once; what is for the lane of models waits for the test.
-private final class Stage {
+final class Stage {
     let configuration: PipelineConfiguration
     let coordinator: Coordinator
     var store = SimulatedStore()
     /// Actions for the lane of models, in order, until taken.
     var forModels: [Action] = []
     var notes: [String] = []
+    /// Lists for the ranker, until taken.
+    var rankings: [RankingJob] = []
     private var log: [RecordBatch.Entry]
 
-    init(teachers: [String] = ["ease:lambda=1"], events: Int = 200, owns: Bool = true) throws {
+    init(
+        teachers: [String] = ["ease:lambda=1"], events: Int = 200, owns: Bool = true,
+        ranking: RankingConfiguration? = nil
+    ) throws {
         var random = SeededRandom(seed: 7)
         var configuration = PipelineConfiguration(
             engine: EngineConfiguration(
                 history: HistoryRules(types: Shop.types, historyMax: 20, cooccurrenceReach: 20)),
             feedEpoch: 1, partition: { _, _ in 0 }, decodeItem: { id, _ in record(id) })
+        configuration.ranking = ranking
+        configuration.summaries = SummaryConfiguration(.template(TemplateSummariser()))
         configuration.teachers = try teachers.map { try TeacherRegistry.teacher(described: $0) }
         configuration.solveIntervalMilliseconds = 60_000
         configuration.modelLookIntervalMilliseconds = 5_000
@@ -99,6 +107,7 @@ private final class Stage {
         case .foldAgain(let partition): coordinator.foldReady(partition)
         case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve, .cancelSolves:
             forModels.append(action)
+        case .rank(let job): rankings.append(job)
         case .observe(.note(_, let text, _)): notes.append(text)
         default: break
         }

@@ -9,8 +9,8 @@ struct GraphTests {
     /// Take input, time and seed and return values: nothing of the system, no lock, no clock.
     static let core = [
         "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Tensors", "Transformer",
-        "ItemModel", "Summaries", "Teachers", "TokenTrie", "Alignment", "Combiner", "Recommender",
-        "Evaluation",
+        "ItemModel", "Summaries", "PreferenceRanking", "Teachers", "TokenTrie", "Alignment",
+        "Combiner", "Filters", "Recommender", "Evaluation",
     ]
     /// Touch the world, each its own piece of it; they meet in Ports.
     static let adapters = [

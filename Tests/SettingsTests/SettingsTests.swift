@@ -1,5 +1,6 @@
 // The settings file: what it accepts, what it refuses and in which words.
 
+import Filters
 import Testing
 
 @testable import Settings
@@ -54,6 +55,51 @@ struct SettingsTests {
         for wrong in ["''", "'ease:'", "'ease:lambda'", "'ease:lambda=x'", "'a b'", "':a=1'"] {
             #expect(problems("teachers: {enabled: [\(wrong)]}").count == 1, "\(wrong)")
         }
+    }
+
+    @Test("scenarios are read, written and read again")
+    func scenarios() throws {
+        let text = """
+            lists:
+              scenarios:
+                default: {diversity-lambda: 0.7}
+                basket:
+                  filter: price < 20 AND NOT brand = 'No "name"'
+                  boosts:
+                    - {when: "categories IN ('a', 'b')", by: 1.5}
+                  brand-max: 2
+                  category-max: 3
+                  exploration: 0.05
+                  count: 4
+            feeds: {scenario: basket}
+            """
+        let settings = try parse(text)
+        let basket = try #require(settings.lists.scenarios["basket"])
+        #expect(basket.filters.map(\.text) == [#"price < 20 AND NOT brand = 'No "name"'"#])
+        #expect(basket.boosts.map(\.by) == [1.5] && basket.count == 4 && basket.brandMax == 2)
+        #expect(settings.lists.scenarios["default"]?.diversityLambda == 0.7)
+        let written = Array(SettingsFile.text(of: settings).utf8)
+        #expect(try SettingsFile.parse(written, file: "m.yaml") == settings)
+    }
+
+    @Test("an expression that is none is refused with its line and the character")
+    func scenarioFaults() {
+        let text = """
+            lists:
+              scenarios:
+                a:
+                  filter: "price < "
+                  boosts: [{when: colour = 'red', by: 0}]
+                b: {brand-max: 0, caps: 3}
+            feeds: {scenario: c}
+            """
+        let found = problems(text)
+        #expect(found.map(\.line) == [4, 5, 6])
+        #expect(
+            found.first?.description
+                == #"m.yaml:4:15: lists.scenarios.a.filter: expected a value at 9: "price < ""#)
+        #expect(found[1].what.hasPrefix("expected one of the fields"))
+        #expect(problems("feeds: {scenario: c}").map(\.key) == ["feeds.scenario"])
     }
 
     @Test(

@@ -316,7 +316,8 @@ public final class World {
         case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve, .cancelSolves:
             performOnModels(action, of: instance)
         case .summarise(let job): write(job, for: instance)
-        case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .pulse, .observe: break
+        case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .pulse, .observe, .rank:
+            break
         }
     }
 

@@ -98,7 +98,14 @@ struct CommandTests {
     @Test(
         "what cannot be done is named, with the way out",
         arguments: [
-            (["REC.GET", "u", "FILTER", "price<3"], "FILTER is not offered"),
+            (
+                ["REC.GET", "u", "FILTER", "price < "],
+                "ERR FILTER: expected a value at 9: \"price < \""
+            ),
+            (["REC.NEXT", "x"], "is no list id: REC.GET ... ASOF"),
+            (["REC.NEXT", "6-1"], "list '6-1' is not kept"),
+            (["REC.NEXT", "7-1", "COUNT", "0"], "COUNT 0 is out of range"),
+            (["REC.SIMILAR", "i", "FILTER", "id ="], "ERR FILTER: expected a value at 5"),
             (["REC.GET", "u", "COUNT", "1001"], "COUNT 1001 is out of range: 1 to 1000"),
             (["REC.GET", "u", "COUNT", "x"], "ERR value is not an integer or out of range"),
             (["REC.GET", "u", "COUNT"], "ERR syntax error"),

@@ -84,7 +84,18 @@ final class FakeService: RecommendationService {
         run { for reply in replies { reply() } }
     }
 
-    func similar(to item: ItemID, count: Int, reply: @escaping Reply<[RecommendedItem]>) {
+    func next(_ list: ListID, count: Int?, reply: @escaping Reply<Recommendation>) {
+        run {
+            guard list.epoch == 7 else {
+                return reply(.failure(PortError(.refused, "list '\(list)' is not kept")))
+            }
+            var page = Self.list((0..<(count ?? 2)).map { "n\($0)" })
+            page.id = list
+            reply(.success(page))
+        }
+    }
+
+    func similar(_ request: SimilarRequest, reply: @escaping Reply<[RecommendedItem]>) {
         run { reply(.success(Self.list(["s1", "s2"]).items)) }
     }
 

@@ -1,115 +1,12 @@
 // A language model behind a real HTTP server, over both kinds of socket, with everything a server can do wrong.
 
 import JSONDocuments
-import NIOCore
+import ModelServer
 import NIOHTTP1
-import NIOPosix
 import Summaries
 import SummaryWriters
-import Synchronization
 import TestKit
 import Testing
-
-/// What the server does with a question.
-enum Behaviour: Sendable {
-    case content(String)
-    case status(HTTPResponseStatus)
-    case raw(String)
-    case silence
-    case hangUp
-    case endless
-}
-
-/// An HTTP server that answers as told and remembers what it was asked.
-final class ScriptedServer: Sendable {
-    private let channel: any Channel
-    private let script: Mutex<[Behaviour]>
-    private let heard = Mutex<[(head: HTTPRequestHead, body: [UInt8])]>([])
-
-    init(unix path: String? = nil, _ script: [Behaviour]) async throws {
-        let held = Mutex(script)
-        self.script = held
-        let box = Box()
-        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.configureHTTPServerPipeline()
-                    try pipeline.addHandler(Handler(box))
-                }
-            }
-        channel =
-            if let path {
-                try await bootstrap.bind(unixDomainSocketPath: path).get()
-            } else { try await bootstrap.bind(host: "127.0.0.1", port: 0).get() }
-        box.server.withLock { $0 = self }
-    }
-
-    var port: Int { channel.localAddress?.port ?? 0 }
-    var requests: [(head: HTTPRequestHead, body: [UInt8])] { heard.withLock { $0 } }
-    func stop() async throws { try await channel.close() }
-
-    fileprivate func take(_ head: HTTPRequestHead, _ body: [UInt8]) -> Behaviour {
-        heard.withLock { $0.append((head: head, body: body)) }
-        return script.withLock { $0.count > 1 ? $0.removeFirst() : $0.first ?? .silence }
-    }
-
-    fileprivate final class Box: Sendable {
-        let server = Mutex<ScriptedServer?>(nil)
-    }
-
-    private final class Handler: ChannelInboundHandler {
-        typealias InboundIn = HTTPServerRequestPart
-        typealias OutboundOut = HTTPServerResponsePart
-        private let box: Box
-        private var head: HTTPRequestHead?
-        private var body: [UInt8] = []
-
-        init(_ box: Box) { self.box = box }
-
-        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            switch unwrapInboundIn(data) {
-            case .head(let head): self.head = head
-            case .body(let part): body.append(contentsOf: part.readableBytesView)
-            case .end:
-                guard let head, let server = box.server.withLock({ $0 }) else { return }
-                answer(server.take(head, body), context)
-            }
-        }
-
-        private func answer(_ behaviour: Behaviour, _ context: ChannelHandlerContext) {
-            switch behaviour {
-            case .content(let text):
-                let reply = JSONValue.members([
-                    "choices": .array([
-                        .members([
-                            "message": .members([
-                                "role": "assistant", "content": .string(text),
-                            ])
-                        ])
-                    ])
-                ])
-                send(.ok, reply.serialised(), context)
-            case .status(let status): send(status, [], context)
-            case .raw(let text): send(.ok, Array(text.utf8), context)
-            case .silence: break
-            case .hangUp: context.close(promise: nil)
-            case .endless: send(.ok, [UInt8](repeating: 0x20, count: 300_000), context)
-            }
-        }
-
-        private func send(
-            _ status: HTTPResponseStatus, _ bytes: [UInt8], _ context: ChannelHandlerContext
-        ) {
-            var head = HTTPResponseHead(version: .http1_1, status: status)
-            head.headers.add(name: "Content-Length", value: "\(bytes.count)")
-            context.write(wrapOutboundOut(.head(head)), promise: nil)
-            context.write(
-                wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: bytes)))), promise: nil)
-            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        }
-    }
-}
 
 @Suite("Summaries over HTTP")
 struct HTTPSummariserTests {
@@ -135,7 +32,7 @@ struct HTTPSummariserTests {
 
     @Test("asks for what the prompts say, with the key, and returns the answer's text")
     func asked() async throws {
-        let server = try await ScriptedServer([.content("Likes green tea.\nAvoids coffee.")])
+        let server = try await ModelServer([.content("Likes green tea.\nAvoids coffee.")])
         let answer = await ask(summariser(port: server.port, key: "secret"))
         #expect(answer == .success("Likes green tea.\nAvoids coffee."))
         let request = try #require(server.requests.first)
@@ -154,7 +51,7 @@ struct HTTPSummariserTests {
     func unix() async throws {
         let folder = try TemporaryDirectory()
         let path = folder.path + "/llm.sock"
-        let server = try await ScriptedServer(unix: path, [.content("fine")])
+        let server = try await ModelServer(unix: path, [.content("fine")])
         let summariser = HTTPSummariser(
             endpoint: HTTPEndpoint(address: .unix(path: path)),
             parameters: WriterParameters(model: "m"))
@@ -174,7 +71,7 @@ struct HTTPSummariserTests {
             "no answer in time", "401",
         ]
         for (fault, word) in zip(faults, words) {
-            let server = try await ScriptedServer([fault])
+            let server = try await ModelServer([fault])
             let answer = await ask(summariser(port: server.port, timeout: 1_000))
             guard case .failure(let failure) = answer else {
                 Issue.record("\(fault) was answered")
@@ -183,7 +80,7 @@ struct HTTPSummariserTests {
             #expect(failure.reason.contains(word), "\(fault): \(failure.reason)")
             try await server.stop()
         }
-        let server = try await ScriptedServer([.silence])
+        let server = try await ModelServer([.silence])
         let port = server.port
         try await server.stop()
         let refused = await ask(summariser(port: port))
@@ -192,7 +89,7 @@ struct HTTPSummariserTests {
 
     @Test("a server that fails five times in a row is not asked again for a while")
     func breaker() async throws {
-        let server = try await ScriptedServer([.status(.internalServerError)])
+        let server = try await ModelServer([.status(.internalServerError)])
         let summariser = summariser(port: server.port)
         for _ in 0..<8 { #expect((try? await ask(summariser).get()) == nil) }
         #expect(server.requests.count == 5)

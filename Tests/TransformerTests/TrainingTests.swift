@@ -52,34 +52,57 @@ struct TrainingTests {
         var gradients = [Float](repeating: 0, count: adapter.parameters.count)
         decoder.trainingBackward(slope, trace: &trace, gradients: &gradients)
 
-        func loss(_ parameters: Reference.Parameters) -> Double {
-            let all = Self.inputs.flatMap { input in
-                Reference.decoder(
-                    input.tokens.map(Int.init), parameters, small.sizes, layerCount: 3,
-                    inverseFrequencies: decoder.shape.inverseFrequencies
-                ) { layer, row, key in
-                    let (own, other) = (input.segments[row], input.segments[key])
-                    guard key <= row else { return false }
-                    switch Self.masks.layers[layer] {
-                    case .ordinary: return true
-                    case .intra: return own == other
-                    case .inter: return own != other || other == 0
-                    }
-                }
-            }
-            return weighed(
-                Self.rows.flatMap { all[$0 * 30..<($0 + 1) * 30] }, by: slope.map(Double.init))
-        }
         for entry in adapter.layout.layout.entries {
             let name = String(entry.name.dropFirst("base_model.model.".count))
             var parameters = small.reference
             let expected = numericGradient(at: parameters[name]) {
                 parameters.values[name] = $0
-                return loss(parameters)
+                return Self.loss(small, parameters, slope)
             }
             let ours = gradients[entry.range].map(Double.init)
             #expect(normalisedError(ours, expected) < 1e-10, "\(name)")
         }
+    }
+
+    @Test("without an adapter they are those of every parameter", arguments: [false, true])
+    func everything(tiesHead: Bool) throws {
+        let small = SmallDecoder(Self.masks, tiesHead: tiesHead)
+        var trace = DecoderTrace()
+        let logits = try small.decoder.trainingForward(Self.inputs, rows: Self.rows, trace: &trace)
+        let slope = normal(logits.count, deviation: 1, seed: 4)
+        var gradients = [Float](repeating: 0, count: small.decoder.parameters.count)
+        small.decoder.trainingBackward(slope, trace: &trace, gradients: &gradients)
+        for entry in small.decoder.layout.layout.entries {
+            var parameters = small.reference
+            let expected = numericGradient(at: parameters[entry.name]) {
+                parameters.values[entry.name] = $0
+                return Self.loss(small, parameters, slope)
+            }
+            let ours = gradients[entry.range].map(Double.init)
+            #expect(normalisedError(ours, expected) < 1e-10, "\(entry.name)")
+        }
+    }
+
+    /// The Double twin's logits at the rows, weighed by `slope`.
+    static func loss(
+        _ small: SmallDecoder, _ parameters: Reference.Parameters, _ slope: [Float]
+    ) -> Double {
+        let all = inputs.flatMap { input in
+            Reference.decoder(
+                input.tokens.map(Int.init), parameters, small.sizes, layerCount: 3,
+                inverseFrequencies: small.decoder.shape.inverseFrequencies
+            ) { layer, row, key in
+                let (own, other) = (input.segments[row], input.segments[key])
+                guard key <= row else { return false }
+                switch masks.layers[layer] {
+                case .ordinary: return true
+                case .intra: return own == other
+                case .inter: return own != other || other == 0
+                }
+            }
+        }
+        return weighed(
+            rows.flatMap { all[$0 * 30..<($0 + 1) * 30] }, by: slope.map(Double.init))
     }
 
     @Test("two halves of a batch add up to the whole")

@@ -45,8 +45,15 @@ struct EvalCommand: ParsableCommand {
     @Option(
         help: "An item-aware model's folder, judged as `lm`: see `millrace train`.")
     var model: String?
-    @Option(help: "An adapter of the model, applied to it: see `millrace refresh`.")
+    @Option(help: "An adapter of the model or the ranker: see `millrace refresh`, `train-ranker`.")
     var adapter: String?
+    @Option(
+        help: ArgumentHelp(
+            "Judge this ranker alone, by Recall and MRR over one chosen and 20 drawn items.",
+            discussion:
+                "See `millrace train-ranker`; --protocol is office, else the log's last tenth."))
+    var ranker: String?
+    @OptionGroup(title: "With --ranker") var rankerData: RankerDataOptions
     @Option(
         help: "Train the model anew, with so many epochs, before every --interval events; 0: never."
     )
@@ -81,8 +88,8 @@ struct EvalCommand: ParsableCommand {
         guard (0...1_000).contains(retrainEpochs), retrainEpochs == 0 || model != nil else {
             throw ValidationError("--retrain-epochs needs --model, and is in 0...1000")
         }
-        guard adapter == nil || (model != nil && retrainEpochs == 0) else {
-            throw ValidationError("--adapter needs --model, and no --retrain-epochs")
+        guard adapter == nil || ranker != nil || (model != nil && retrainEpochs == 0) else {
+            throw ValidationError("--adapter needs --model or --ranker, and no --retrain-epochs")
         }
         if let warmUp, !(0...1).contains(warmUp) {
             throw ValidationError("--warm-up \(warmUp) is not in 0...1")
@@ -103,6 +110,7 @@ struct EvalCommand: ParsableCommand {
     }
 
     func run() throws {
+        if let ranker { return try judge(ranker: ranker) }
         let start = ContinuousClock.now
         let found = order == .office ? try office() : try log()
         let elapsed = start.duration(to: .now)

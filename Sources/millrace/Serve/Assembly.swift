@@ -138,6 +138,10 @@ struct Assembly {
         to.checkpointIntervalMilliseconds = settings.redis.checkpointInterval.wholeMilliseconds
         to.checkpointEditBytes = settings.redis.checkpointEditBytesMax
         to.peerIntervalMilliseconds = settings.redis.peerInterval.wholeMilliseconds
+        to.scenarios = settings.lists.scenarios
+        to.feedScenario = settings.feeds.scenario
+        to.listsBytesMax = settings.lists.keptBytesMax
+        to.listTimeToLive = settings.lists.keptTTL.wholeMilliseconds
         to.prequential = settings.serving.prequential
         to.feedWatchedMax = settings.feeds.watchedMax
         to.feedEntriesKept = settings.feeds.entriesKept

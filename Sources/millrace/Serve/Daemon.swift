@@ -109,6 +109,9 @@ final class Daemon: Sendable {
         let assembly = Assembly(settings: settings, clock: clock)
         setLinearAlgebraThreads(1)
         try ModelLoader.check(settings.model)
+        var configuration = assembly.pipeline()
+        configuration.summaries = try assembly.summaries()
+        configuration.ranking = try assembly.ranking()
         let descriptors = notifier.takeListeningDescriptors()
         try listenForOperations(assembly, descriptors["operations"])
         let kafka = try assembly.kafka()
@@ -116,8 +119,6 @@ final class Daemon: Sendable {
         let source = try KafkaSource(
             configuration: kafka, sink: sink, clock: clock, observer: telemetry)
         let store = RedisStateStore(try assembly.redis())
-        var configuration = assembly.pipeline()
-        configuration.summaries = try assembly.summaries()
         let pipeline = Pipeline(
             configuration, source: source, sink: sink, store: store, observer: telemetry,
             clock: clock,
@@ -154,7 +155,14 @@ final class Daemon: Sendable {
             group: loops)
         let addresses = assembly.operations(descriptor: descriptor)
         try blocking {
-            for address in addresses { try await server.listen(on: address) }
+            for address in addresses {
+                do { try await server.listen(on: address) } catch {
+                    throw StartFailure(
+                        description:
+                            "operations: \(address) cannot be listened on (operations.path, operations.tcp): \(error)"
+                    )
+                }
+            }
         }
         operations.withLock { $0 = server }
     }
@@ -198,6 +206,7 @@ final class Daemon: Sendable {
                     [("key", change.key), ("before", change.before), ("after", change.after)])
             }
             log.levelMin = Self.severity(new.telemetry.logLevel)
+            pipeline.withLock { $0 }?.setScenarios(new.lists.scenarios)
             if state.withLock({ $0.isReady }) { serveModel(new) }
             return new
         } catch {

@@ -1,6 +1,7 @@
 // The writer of summaries that the settings name.
 
 import Foundation
+import JSONDocuments
 import Pipeline
 import Settings
 import Summaries
@@ -24,10 +25,13 @@ extension Assembly {
                     description:
                         "summaries.summariser is local: set summaries.folder to a checkpoint")
             }
+            let prompts = try prompts()
             maker = .writer(
-                try LocalSummariser(
-                    folder: folder, parameters: writerParameters, prompts: try prompts(),
-                    weightBytesMax: from.weightBytesMax))
+                try named("summaries.folder") { () throws(DocumentError) in
+                    try LocalSummariser(
+                        folder: folder, parameters: writerParameters, prompts: prompts,
+                        weightBytesMax: from.weightBytesMax)
+                })
         }
         let blocks = BlockRules(
             blockSize: from.blockSize, openEventsMax: max(from.openEventsMax, from.blockSize))
@@ -63,18 +67,52 @@ extension Assembly {
     private func prompts() throws -> SummaryPrompts {
         guard let folder = settings.summaries.promptFolder else { return .standard }
         func text(_ name: String) throws -> String {
-            let path = "\(folder)/\(name).txt"
-            guard let bytes = FileManager.default.contents(atPath: path),
-                bytes.count <= SummaryPrompts.bytesMax,
-                let text = String(validating: bytes, as: UTF8.self)
-            else {
-                throw PromptFault(
-                    description: "\(path) cannot be read as a text of at most "
-                        + "\(SummaryPrompts.bytesMax) bytes (summaries.prompts)")
-            }
-            return text
+            try promptText(folder, name, "summaries.prompts")
         }
         return try SummaryPrompts(
             instruction: text("instruction"), first: text("first"), next: text("next"))
+    }
+
+    /// Nil where no language model ranks lists.
+    func ranking() throws -> RankingConfiguration? {
+        let from = settings.ranking
+        guard let folder = from.folder else { return nil }
+        let prompts = try from.promptFolder.map {
+            try RankingPrompts(
+                instruction: promptText($0, "rank-instruction", "ranking.prompts"),
+                question: promptText($0, "rank-question", "ranking.prompts"))
+        }
+        var to = RankingConfiguration(
+            try named("ranking.folder") { () throws(DocumentError) in
+                try LocalRanker(
+                    folder: folder, adapter: from.adapter, prompts: prompts ?? .standard,
+                    queueMax: from.queueMax, weightBytesMax: from.weightBytesMax)
+            })
+        to.recentCount = from.recentCount
+        to.candidatesMax = from.candidatesMax
+        to.timeoutMilliseconds = from.timeout.wholeMilliseconds
+        return to
+    }
+
+    /// What a folder is refused for, under the key that names it.
+    private func named<Value>(
+        _ key: String, _ body: () throws(DocumentError) -> Value
+    ) throws(StartFailure) -> Value {
+        do throws(DocumentError) { return try body() } catch {
+            throw StartFailure(description: "\(key): \(error)")
+        }
+    }
+
+    private func promptText(_ folder: String, _ name: String, _ key: String) throws -> String {
+        let path = "\(folder)/\(name).txt"
+        guard let bytes = FileManager.default.contents(atPath: path),
+            bytes.count <= PromptText.bytesMax,
+            let text = String(validating: bytes, as: UTF8.self)
+        else {
+            throw PromptFault(
+                description: "\(path) cannot be read as a text of at most "
+                    + "\(PromptText.bytesMax) bytes (\(key))")
+        }
+        return text
     }
 }

@@ -35,7 +35,7 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
 
     public static let all: [FuzzTarget] = [
         .requests, .replies, .interactions, .items, .userState, .edits, .checkpoint, .settings,
-        .imports, .texts,
+        .imports, .texts, .filters,
     ]
 }
 

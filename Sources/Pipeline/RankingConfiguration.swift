@@ -1,0 +1,22 @@
+// How candidate lists are ranked by a language model.
+
+public import Interactions
+public import Summaries
+
+public struct RankingConfiguration: Sendable {
+    public var ranker: any CandidateRanker
+    /// Newest events of the user that are shown one by one.
+    public var recentCount = 5
+    /// The best of a list that are asked about; what a request names as candidates is asked about whole.
+    public var candidatesMax = 20
+    /// A ranking that takes longer is not waited for: the list is answered as it stood.
+    public var timeoutMilliseconds: Milliseconds = 500
+
+    public init(_ ranker: any CandidateRanker) { self.ranker = ranker }
+}
+
+/// One list asked about.
+public struct RankingJob: Sendable, Hashable {
+    public var id: UInt64
+    public var requests: [RankingRequest]
+}
