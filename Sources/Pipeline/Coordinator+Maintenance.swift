@@ -25,8 +25,8 @@ extension Coordinator {
         tendModels()
         shelf.clear(now: now)
         tendSummaries()
-        tellPulse()
         tendRankings()
+        tellPulse()
         observeGauges()
         let due = feeds.due(
             now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)

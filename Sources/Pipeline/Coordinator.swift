@@ -138,8 +138,8 @@ public final class Coordinator {
     var meter = PrequentialMeter()
     var models = ModelDesk()
     var summaries = SummaryDesk()
-    var sampler = EventSampler()
     var rankings = RankingDesk()
+    var sampler = EventSampler()
     // Counters for INFO.
     var eventCount: UInt64 = 0
     var duplicateCount: UInt64 = 0

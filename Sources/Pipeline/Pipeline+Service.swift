@@ -94,13 +94,13 @@ extension Pipeline {
         perform { reply($0.catalogueTexts()) }
     }
 
-    /// Calls back when the engine has done what was asked of it before.
-    public func whenDone(_ body: @escaping @Sendable () -> Void) { perform { _ in body() } }
-
     /// Makes lists by these scenarios from the next one on.
     public func setScenarios(_ scenarios: [String: Scenario]) {
         perform { $0.setScenarios(scenarios) }
     }
+
+    /// Calls back when the engine has done what was asked of it before.
+    public func whenDone(_ body: @escaping @Sendable () -> Void) { perform { _ in body() } }
 
     public func removeModel() { perform { $0.removeModel() } }
 

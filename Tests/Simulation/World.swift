@@ -316,7 +316,7 @@ public final class World {
         case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve, .cancelSolves:
             performOnModels(action, of: instance)
         case .summarise(let job): write(job, for: instance)
-        case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .pulse, .observe, .rank:
+        case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .observe, .rank, .pulse:
             break
         }
     }
