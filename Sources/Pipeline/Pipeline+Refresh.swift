@@ -24,8 +24,8 @@ extension Pipeline {
         perform { reply($0.catalogueItems()) }
     }
 
-    /// Hands over every stored history; a user may come twice. `page` says whether to go on. Both are called on the lane
-    /// of models, and the next page is asked for when one is taken.
+    /// Hands over every stored history; a user may come twice. `page` says whether to go on. Both are called on the
+    /// lane of models, and the next page is asked for when one is taken.
     public func readHistories(
         page: @escaping @Sendable ([UserHistory]) -> Bool,
         done: @escaping @Sendable (Result<Void, PortError>) -> Void
