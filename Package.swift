@@ -106,7 +106,8 @@ let package = Package(
         module(
             "Pipeline",
             [
-                "Interactions", "Filters", "Summaries", "Teachers", "TokenTrie", "Recommender",
+                "Interactions", "Filters", "Summaries", "Teachers", "TokenTrie", "Combiner",
+                "Recommender",
                 "Ports", "Lanes",
                 deque,
             ]),
@@ -134,7 +135,8 @@ let package = Package(
             dependencies: [
                 "Interactions", "RecordDecoding", "JSONDocuments", "Tokenization", "Checkpoints",
                 "TokenTrie", "Tensors", "Alignment", "ItemModel", "ModelFolders", "Teachers",
-                "Recommender", "Evaluation", "Summaries", "LanguageModel", "Transformer",
+                "Combiner", "Recommender", "Evaluation", "Summaries", "LanguageModel",
+                "Transformer",
                 "PreferenceRanking", "Ports", "Lanes", "Pipeline", "WireProtocol", "KafkaIngest",
                 "RedisState",
                 "SocketServer", "SummaryWriters", "Telemetry", "OperationsServer", "Settings",
@@ -147,8 +149,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "Pipeline", "Ports", "Recommender", "Summaries", "Teachers", "Interactions",
-                "TestKit",
+                "Pipeline", "Ports", "Recommender", "Combiner", "Summaries", "Teachers",
+                "Interactions", "TestKit",
             ],
             path: "Tests/Simulation", swiftSettings: strict),
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: strict),
@@ -205,12 +207,14 @@ let package = Package(
         tests("CombinerTests", ["Combiner", "Interactions", "TestKit"]),
         tests("FiltersTests", ["Filters", "TestKit"]),
         tests(
-            "RecommenderTests", ["Recommender", "Filters", "Teachers", "Interactions", "TestKit"]),
+            "RecommenderTests",
+            ["Recommender", "Filters", "Combiner", "Teachers", "Interactions", "TestKit"]),
         tests("EvaluationTests", ["Evaluation", "TestKit"]),
         tests(
             "PipelineTests",
             [
-                "Pipeline", "Simulation", "Summaries", "Teachers", "Recommender", "Filters",
+                "Pipeline", "Simulation", "Summaries", "Teachers", "Combiner", "Recommender",
+                "Filters",
                 "TestKit",
             ]),
         tests("WireProtocolTests", ["WireProtocol", "TestKit"]),

@@ -9,8 +9,16 @@ public func naturalLog(_ value: Double) -> Double {
     let z = (value.significand - 1) / (value.significand + 1)
     let square = z * z
     // 2 artanh(z), |z| <= 1/3: to about 1e-10, far below what a Float keeps.
-    var sum = 0.0
-    for term in stride(from: 19, through: 1, by: -2) { sum = sum * square + 1 / Double(term) }
+    var sum = 1.0 / 19
+    sum = sum * square + 1.0 / 17
+    sum = sum * square + 1.0 / 15
+    sum = sum * square + 1.0 / 13
+    sum = sum * square + 1.0 / 11
+    sum = sum * square + 1.0 / 9
+    sum = sum * square + 1.0 / 7
+    sum = sum * square + 1.0 / 5
+    sum = sum * square + 1.0 / 3
+    sum = sum * square + 1
     return 2 * z * sum + Double(value.exponent) * naturalLogOf2
 }
 
@@ -18,7 +26,8 @@ public func naturalLog(_ value: Double) -> Double {
 @inline(__always)
 func exponential(_ value: Float) -> Float {
     let clamped = min(max(value, -87), 88)
-    let shift = (clamped * 1.442_695_04).rounded(.toNearestOrEven)
+    let raised = clamped * 1.442_695_04 + roundingUnit
+    let shift = raised - roundingUnit
     let rest = (clamped - shift * 0.693_359_375) + shift * 2.121_944_4e-4
     var sum: Float = 1.0 / 720
     sum = sum * rest + 1.0 / 120
@@ -27,7 +36,36 @@ func exponential(_ value: Float) -> Float {
     sum = sum * rest + 0.5
     sum = sum * rest + 1
     sum = sum * rest + 1
-    return sum * Float(bitPattern: UInt32(bitPattern: Int32(shift) &+ 127) &<< 23)
+    return sum * power(raised)
+}
+
+/// 1.5 * 2^23: a small number added and taken away again is rounded to the nearest whole one, ties to even.
+private let roundingUnit: Float = 12_582_912
+
+/// The same for 16 at a time.
+@inline(__always)
+func exponential(_ values: SIMD16<Float>) -> SIMD16<Float> {
+    var clamped = values
+    for lane in 0..<16 { clamped[lane] = min(max(values[lane], -87), 88) }
+    let raised = clamped * 1.442_695_04 + roundingUnit
+    let shift = raised - roundingUnit
+    let rest = (clamped - shift * 0.693_359_375) + shift * 2.121_944_4e-4
+    var sum = SIMD16<Float>(repeating: 1.0 / 720)
+    sum = sum * rest + 1.0 / 120
+    sum = sum * rest + 1.0 / 24
+    sum = sum * rest + 1.0 / 6
+    sum = sum * rest + 0.5
+    sum = sum * rest + 1
+    sum = sum * rest + 1
+    var powers = SIMD16<Float>.zero
+    for lane in 0..<16 { powers[lane] = power(raised[lane]) }
+    return sum * powers
+}
+
+/// 2 to the power of what was added to the rounding unit, which its lowest bits hold.
+@inline(__always)
+private func power(_ raised: Float) -> Float {
+    Float(bitPattern: (raised.bitPattern &- roundingUnit.bitPattern &+ 127) &<< 23)
 }
 
 /// Turns scores into probabilities in place and returns the logarithm of their sum of exponentials.

@@ -1,17 +1,22 @@
 // One list from all sources, by a small model that learns on the stream (decision D7): score first, then learn.
 //
-// The latest scored lists are kept; after every so many of them both stages are fitted anew from where they stood. A
-// meter follows what each stage and each source alone would have gained, and the best of them serves: a stage that has
-// gone wrong falls back by itself. Everything depends on the sequence of lists alone, so a replay learns the same
-// weights.
+// The latest scored lists are kept; after every so many of them both stages are fitted anew from where they stood. The
+// fit is a value to be made beside serving, and what it gives serves from a later list on whose number is known when
+// the fit begins: a fit that is late is waited for, so the lists alone decide which weights serve when. A meter follows
+// what each stage and each source alone would have gained, and the best of them serves: a stage that has gone wrong
+// falls back by itself.
 
 public struct CombinerConfiguration: Sendable, Hashable {
     /// Scored lists kept to learn from.
     public var listsMax = 1_500
     /// Fitted anew after so many scored lists.
     public var refitInterval = 500
+    /// Scored lists between the beginning of a fit and the first list that it orders.
+    public var fitDelay = 100
     /// Lists needed for the first fit.
     public var listsMin = 200
+    /// Whether there is a second stage.
+    public var usesShortList = true
     /// Places of the first stage that the second one orders.
     public var shortListCount = 50
     /// Passes of the second stage a fit.
@@ -31,24 +36,43 @@ public enum Ordering: Sendable, Hashable {
         switch self {
         case .shortList: "mix"
         case .linear: "mix-linear"
-        case .source(let feature): feature.name
+        case .source(let feature): "mix-" + feature.sourceName
         }
     }
+
+    /// All there are, in the order in which equal ones are preferred.
+    public static let all = [.shortList, .linear] + Feature.sources.map(Ordering.source)
 }
 
 public struct Combiner: Sendable {
+    struct Pending: Sendable {
+        var fit: CombinerFit
+        /// Nil until it is made.
+        var result: CombinerWeights?
+        /// The weights serve when so many lists have been scored.
+        var due: UInt64
+        var isOrdered = false
+    }
+
+    /// Lists that new stages have ordered before they are compared with the sources.
+    static let judgedMin = 30.0
+
     public let configuration: CombinerConfiguration
-    public private(set) var weights = CombinerWeights()
+    public internal(set) var weights = CombinerWeights()
     /// Lists scored, those that have left the memory included.
-    public private(set) var scoredCount: UInt64 = 0
+    public internal(set) var scoredCount: UInt64 = 0
     /// A ring once it is full: the oldest stands at `oldest`.
-    private var lists: [ScoredList] = []
-    private var oldest = 0
-    private var sinceFit = 0
-    private var meters: [Ordering: Meter] = [:]
+    var lists: [LearntList] = []
+    var oldest = 0
+    var sinceFit = 0
+    var pending: Pending?
+    var meters: [Ordering: Meter] = [:]
+    /// Of the lists that were really served: whatever ordered each.
+    public internal(set) var served = Meter()
 
     public init(_ configuration: CombinerConfiguration = CombinerConfiguration()) {
         precondition(configuration.listsMax > 0 && configuration.refitInterval > 0, "positive")
+        precondition(configuration.fitDelay >= 0, "weights serve after they are fitted")
         self.configuration = configuration
     }
 
@@ -59,15 +83,28 @@ public struct Combiner: Sendable {
 
     // MARK: - Scoring
 
+    /// Whether anything was learnt that could order a list.
+    public var isReady: Bool { weights.version > 0 }
+
     /// What serves now: the second stage unless the first, or a source alone, has gained more lately.
-    public var ordering: Ordering {
-        guard weights.version > 0 else { return .source(.rules) }
-        var best = Ordering.shortList
-        for other in [.linear] + Feature.sources.map(Ordering.source)
-        where gain(of: other) > gain(of: best) { best = other }
+    public var ordering: Ordering { ordering(among: FeatureSet(Feature.sources)) }
+
+    /// The same among the sources that a list has.
+    public func ordering(among present: FeatureSet) -> Ordering {
+        guard isReady else { return .source(.rules) }
+        var best: Ordering = configuration.usesShortList ? .shortList : .linear
+        guard meter(of: best).weight >= Self.judgedMin else { return best }
+        for other in Ordering.all where gain(of: other) > gain(of: best) {
+            switch other {
+            case .shortList where !configuration.usesShortList: continue
+            case .source(let feature) where !present.contains(feature): continue
+            default: best = other
+            }
+        }
         return best
     }
 
+    public func meter(of ordering: Ordering) -> Meter { meters[ordering] ?? Meter() }
     /// Mean discounted gain at 10 of the latest lists; 0 before the first.
     public func gain(of ordering: Ordering) -> Double { meters[ordering]?.gain ?? 0 }
     public func hitRate(of ordering: Ordering) -> Double { meters[ordering]?.hitRate ?? 0 }
@@ -77,18 +114,22 @@ public struct Combiner: Sendable {
         switch ordering {
         case .source(let feature): return list.values.map { $0[feature.rawValue] }
         case .linear: return linearScores(list)
-        case .shortList:
-            let linear = linearScores(list)
-            let (short, places) = shortList(list, linear, target: nil)
-            guard !places.isEmpty else { return linear }
-            let ordered = ShortListStage.scores(weights.shortList, short)
-            // The rest keeps its order, behind the short list.
-            let floor = ordered.min() ?? 0
-            let edge = places.map { linear[$0] }.min() ?? 0
-            var scores = linear.map { floor - 1 - max(edge - $0, 0) }
-            for (index, place) in places.enumerated() { scores[place] = ordered[index] }
-            return scores
+        case .shortList: return shortListScores(list, linearScores(list))
         }
+    }
+
+    private func shortListScores(_ list: CandidateList, _ linear: [Float]) -> [Float] {
+        let (short, places) = ShortList.of(
+            list.rows, linear: linear, scale: weights.scale, context: list.context,
+            count: configuration.shortListCount, target: nil)
+        guard !places.isEmpty else { return linear }
+        let ordered = ShortListStage.scores(weights.shortList, short)
+        // The rest keeps its order, behind the short list.
+        let floor = ordered.min() ?? 0
+        let edge = places.map { linear[$0] }.min() ?? 0
+        var scores = linear.map { floor - 1 - max(edge - $0, 0) }
+        for (index, place) in places.enumerated() { scores[place] = ordered[index] }
+        return scores
     }
 
     /// What each feature adds to an item's first-stage score, relative to the mean of the list.
@@ -100,90 +141,118 @@ public struct Combiner: Sendable {
             .map { (feature: $0, amount: row[$0.rawValue]) }
     }
 
-    private func linearScores(_ list: CandidateList) -> [Float] {
-        let factors = weights.scale * weights.linear
-        return list.rows.map { ($0 * factors).sum() }
+    /// The first stage's weight of a feature as it comes, not divided by its deviation.
+    public func weight(of feature: Feature) -> Float {
+        weights.scale[feature.rawValue] * weights.linear[feature.rawValue]
     }
 
-    private func shortList(
-        _ list: CandidateList, _ linear: [Float], target: Int?
-    ) -> (ShortList, places: [Int]) {
-        let ordered = linear.indices.sorted {
-            linear[$0] != linear[$1]
-                ? linear[$0] > linear[$1] : list.items[$0] < list.items[$1]
-        }
-        let places = Array(ordered.prefix(configuration.shortListCount))
-        var total = 0.0
-        for place in places { total += Double(linear[place]) }
-        let mean = Float(total / Double(max(places.count, 1)))
-        let limit = FeatureRow(repeating: 8)
-        let rows = places.map {
-            (list.rows[$0] * weights.scale).clamped(lowerBound: -limit, upperBound: limit)
-        }
-        let short = ShortList(
-            rows: rows, scores: places.map { linear[$0] - mean }, context: list.context,
-            target: target.flatMap { places.firstIndex(of: $0) } ?? -1)
-        return (short, places)
+    /// What the second stage adds to what the first says of an item, both relative to the mean of the short list; nil
+    /// for an item behind it, or without a second stage.
+    public func correction(to index: Int, of list: CandidateList) -> Float? {
+        guard isReady, configuration.usesShortList else { return nil }
+        let (short, places) = ShortList.of(
+            list.rows, linear: linearScores(list), scale: weights.scale, context: list.context,
+            count: configuration.shortListCount, target: nil)
+        guard let place = places.firstIndex(of: index) else { return nil }
+        let scores = ShortListStage.scores(weights.shortList, short)
+        return scores[place] - scores.reduce(0, +) / Float(scores.count) - short.scores[place]
+    }
+
+    func linearScores(_ list: CandidateList) -> [Float] {
+        let factors = weights.scale * weights.linear
+        return list.rows.map { total($0 * factors) }
     }
 
     // MARK: - Learning
 
-    /// Takes a list whose outcome is known: measures first, then learns. Returns whether weights were fitted anew.
+    /// Takes a list whose outcome is known: measures first, then learns. Returns whether the weights changed.
     @discardableResult
     public mutating func learn(_ scored: ScoredList) -> Bool {
         scoredCount += 1
         measure(scored)
-        if scored.target != nil {
-            if lists.count < configuration.listsMax {
-                lists.append(scored)
-            } else {
-                lists[oldest] = scored
-                oldest = (oldest + 1) % lists.count
-            }
-        }
+        if let learnt = LearntList(scored), learnt.rowCount > 0 { keep(learnt) }
         sinceFit += 1
-        guard sinceFit >= configuration.refitInterval, lists.count >= configuration.listsMin
-        else { return false }
-        fit()
+        let hasChanged = takeDue()
+        if sinceFit >= configuration.refitInterval, lists.count >= configuration.listsMin,
+            pending == nil
+        {
+            pending = Pending(
+                fit: fitOfNow, result: nil, due: scoredCount + UInt64(configuration.fitDelay))
+            sinceFit = 0
+            return takeDue() || hasChanged
+        }
+        return hasChanged
+    }
+
+    mutating func keep(_ list: LearntList) {
+        if lists.count < configuration.listsMax {
+            lists.append(list)
+        } else {
+            lists[oldest] = list
+            oldest = (oldest + 1) % lists.count
+        }
+    }
+
+    private var fitOfNow: CombinerFit {
+        CombinerFit(
+            start: weights, configuration: configuration,
+            lists: Array(lists[oldest...] + lists[..<oldest]))
+    }
+
+    /// Fits both stages to the lists held, at once.
+    public mutating func fit() {
+        guard !lists.isEmpty else { return }
+        pending = nil
+        sinceFit = 0
+        weights = fitOfNow.run()
+    }
+
+    /// A fit that is wanted and that nobody was told of.
+    public mutating func takeOrder() -> CombinerFit? {
+        guard let found = pending, found.result == nil, !found.isOrdered else { return nil }
+        pending?.isOrdered = true
+        return found.fit
+    }
+
+    /// What an order came to; one that is no longer waited for is dropped.
+    public mutating func deliver(_ weights: CombinerWeights) {
+        guard pending?.fit.version == weights.version else { return }
+        pending?.result = weights
+    }
+
+    /// Lists that may still be scored before a fit has to be waited for; nil when none is waited for.
+    public var listsBeforeDue: Int? {
+        guard let pending, pending.result == nil else { return nil }
+        return Int(clamping: pending.due) - Int(clamping: scoredCount)
+    }
+
+    /// Puts weights in place whose time has come; a fit that is late is made here.
+    private mutating func takeDue() -> Bool {
+        guard let due = pending, due.due <= scoredCount else { return false }
+        weights = due.result ?? due.fit.run()
+        pending = nil
         return true
     }
 
-    /// Fits both stages to the lists held.
-    public mutating func fit() {
-        sinceFit = 0
-        let held = Array(lists[oldest...] + lists[..<oldest])
-        guard !held.isEmpty else { return }
-        let scale = LinearStage.scale(of: held)
-        // Weights are for scaled features: those of before are carried over to the new scale.
-        var start = FeatureRow.zero
-        for place in 0..<FeatureRow.scalarCount where scale[place] > 0 {
-            start[place] = weights.linear[place] * weights.scale[place] / scale[place]
-        }
-        let scaled = held.compactMap { example in
-            example.target.map { (rows: example.list.rows.map { $0 * scale }, target: $0) }
-        }
-        weights.scale = scale
-        weights.linear = LinearStage.fit(start, scaled)
-        weights.version += 1
-        let short = held.compactMap { example -> ShortList? in
-            guard let target = example.target else { return nil }
-            let list = shortList(example.list, linearScores(example.list), target: target).0
-            return list.target >= 0 ? list : nil
-        }
-        weights.shortList = ShortListStage.fit(
-            weights.shortList, short, passes: configuration.passes,
-            seed: configuration.seed &+ weights.version)
-    }
-
     private mutating func measure(_ scored: ScoredList) {
-        var orderings = Feature.sources.filter { scored.list.present.contains($0) }
-            .map(Ordering.source)
-        if weights.version > 0 { orderings += [.shortList, .linear] }
-        for ordering in orderings {
-            let place = scored.target.map { target in
-                Self.place(of: target, in: scores(of: scored.list, by: ordering))
+        let serving = ordering(among: scored.list.present)
+        let linear = isReady ? linearScores(scored.list) : []
+        for ordering in Ordering.all {
+            let scores: [Float]
+            switch ordering {
+            case .source(let feature):
+                guard scored.list.present.contains(feature) else { continue }
+                scores = self.scores(of: scored.list, by: ordering)
+            case .linear:
+                guard isReady else { continue }
+                scores = linear
+            case .shortList:
+                guard isReady, configuration.usesShortList else { continue }
+                scores = scored.target == nil ? [] : shortListScores(scored.list, linear)
             }
+            let place = scored.target.map { Self.place(of: $0, in: scores) }
             meters[ordering, default: Meter()].add(place)
+            if ordering == serving { served.add(place) }
         }
     }
 
@@ -195,22 +264,5 @@ public struct Combiner: Sendable {
             if score > own { place += 1 } else if score == own { place += 0.5 }
         }
         return place
-    }
-}
-
-/// Gain and hits of the latest lists, fading.
-struct Meter: Sendable {
-    private static let memory = 2_000.0
-    static let cutoff = 10.0
-    private(set) var gain = 0.0
-    private(set) var hitRate = 0.0
-    private var count = 0.0
-
-    mutating func add(_ place: Double?) {
-        count = min(count + 1, Self.memory)
-        let hit = place.flatMap { $0 < Self.cutoff ? $0 : nil }
-        let value = hit.map { naturalLog(2) / naturalLog($0 + 2) } ?? 0
-        gain += (value - gain) / count
-        hitRate += ((hit == nil ? 0 : 1) - hitRate) / count
     }
 }

@@ -1,10 +1,6 @@
 // What the combiner knows of a candidate: a fixed row of numbers, most of them from exact counts.
 //
-// A row has room for 32 features, so that a candidate is one SIMD value and no loop over features is written twice.
 // The place of a feature is part of the stored weights: new ones take a free place, none is ever reused.
-
-/// The features of one candidate, by place.
-public typealias FeatureRow = SIMD32<Float>
 
 /// A feature and its place in the row.
 public enum Feature: Int, CaseIterable, Sendable {
@@ -40,6 +36,31 @@ public enum Feature: Int, CaseIterable, Sendable {
     public static let sources: [Feature] = [.rules, .recentRules, .popularity2, .model]
 
     public var name: String { "\(self)" }
+
+    /// What is said to speak for an item: features that tell the same in several ways.
+    public var family: String {
+        switch self {
+        case .popularity0, .popularity1, .popularity2, .popularity3, .popularity4, .itemCount:
+            "popularity"
+        case .rules, .rulesSharp, .rulesSlow, .rulesBasket: "rules"
+        case .recentRules, .recentNeighbours: "recent-rules"
+        case .neighbours: "neighbours"
+        case .taste: "taste"
+        case .age, .isNew: "novelty"
+        case .isSeen: "repeat"
+        case .model, .isModelled: "model"
+        case .categoryAffinity, .categoryTrend: "categories"
+        }
+    }
+
+    /// What a source is called in replies and figures.
+    public var sourceName: String {
+        switch self {
+        case .recentRules: "recent-rules"
+        case .popularity2: "popularity"
+        default: name
+        }
+    }
 }
 
 /// The features that a list has; a missing source takes its features out for all candidates alike.
@@ -105,9 +126,10 @@ public struct CandidateList: Sendable {
         }
         self.values = values.map { $0 * kept }
         // The mean is added up in double precision: the order of candidates then changes no more than last bits.
-        var mean = SIMD32<Double>.zero
-        for value in self.values { mean += SIMD32<Double>(value) }
-        let centre = FeatureRow(mean / Double(max(items.count, 1)))
+        var sum = RowSum()
+        for value in self.values { sum.add(value) }
+        let share = 1 / Double(max(items.count, 1))
+        let centre = FeatureRow(sum.places.map { Float($0 * share) })
         rows = self.values.map { ($0 - centre) * kept }
     }
 

@@ -20,19 +20,18 @@ enum LinearStage {
     typealias Vector = SIMD32<Double>
 
     /// Inverse of the deviation that each feature has within a list, over all lists that have it.
-    static func scale(of lists: [ScoredList]) -> FeatureRow {
-        var sums = Vector.zero
-        var counts = Vector.zero
-        for example in lists {
-            var squares = Vector.zero
-            for row in example.list.rows { squares += Vector(row * row) }
-            sums += squares / Double(max(example.list.rows.count, 1))
-            for place in 0..<FeatureRow.scalarCount
-            where example.list.present.rawValue >> UInt32(place) & 1 == 1 { counts[place] += 1 }
+    static func scale(of lists: [(rows: [FeatureRow], present: FeatureSet)]) -> FeatureRow {
+        var squares = RowSum()
+        var counts = RowSum()
+        for (rows, present) in lists {
+            var sum = FeatureRow.zero
+            for row in rows { sum += row * row }
+            squares.add(sum, times: 1 / Double(max(rows.count, 1)))
+            for place in present.places { counts.places[place] += 1 }
         }
         var scale = FeatureRow.zero
-        for place in 0..<FeatureRow.scalarCount where sums[place] > 1e-12 {
-            scale[place] = Float((counts[place] / sums[place]).squareRoot())
+        for place in 0..<FeatureRow.scalarCount where squares.places[place] > 1e-12 {
+            scale[place] = Float((counts.places[place] / squares.places[place]).squareRoot())
         }
         return scale
     }
@@ -43,21 +42,21 @@ enum LinearStage {
     ) -> (value: Double, gradient: Vector) {
         let narrow = FeatureRow(weights)
         var value = 0.0
-        var gradient = Vector.zero
+        var gradient = RowSum()
         var scores: [Float] = []
         for (rows, target) in lists {
             scores.removeAll(keepingCapacity: true)
-            for row in rows { scores.append((row * narrow).sum()) }
+            for row in rows { scores.append(total(row * narrow)) }
             let own = Double(scores[target])
             value += softmax(&scores) - own
             var expected = FeatureRow.zero
             for index in rows.indices { expected += rows[index] * scores[index] }
-            gradient += Vector(expected - rows[target])
+            gradient.add(expected - rows[target])
         }
         let share = 1 / Double(max(lists.count, 1))
         return (
             value * share + ridge / 2 * (weights * weights).sum(),
-            gradient * share + weights * ridge
+            Vector(gradient.places) * share + weights * ridge
         )
     }
 
@@ -65,7 +64,7 @@ enum LinearStage {
     static func fit(
         _ start: FeatureRow, _ lists: [(rows: [FeatureRow], target: Int)]
     ) -> FeatureRow {
-        var weights = Vector(start)
+        var weights = start.doubles
         var (value, gradient) = loss(weights, lists)
         var history: [(step: Vector, change: Vector, inverse: Double)] = []
         for _ in 0..<iterationsMax {

@@ -40,18 +40,26 @@ enum ShortListStage {
     }
 
     private static func sigmoid(_ values: Units) -> Units {
-        var result = Units.zero
-        for unit in 0..<Units.scalarCount { result[unit] = 1 / (1 + exponential(-values[unit])) }
-        return result
+        1 / (1 + exponential(-values))
     }
 
     /// Scores of the short list; the target is not looked at.
     static func scores(_ weights: ShortListWeights, _ list: ShortList) -> [Float] {
+        scores(weights, list) { _, _ in }
+    }
+
+    /// The same; `pass` is told what enters each row's units, and its sigmoid.
+    @inline(__always)
+    private static func scores(
+        _ weights: ShortListWeights, _ list: ShortList, pass: (Units, Units) -> Void
+    ) -> [Float] {
         let base = base(weights, list.context)
         let skip = skipRow(weights)
         return list.rows.indices.map { index in
             let h = hidden(weights, list.rows[index], list.scores[index], base)
-            return (weights.out * h * sigmoid(h)).sum() + (skip * list.rows[index]).sum()
+            let s = sigmoid(h)
+            pass(h, s)
+            return total(weights.out * h * s) + total(skip * list.rows[index])
                 + weights.skip[ShortListWeights.scorePlace] * list.scores[index]
         }
     }
@@ -66,16 +74,16 @@ enum ShortListStage {
     static func accumulate(
         _ weights: ShortListWeights, _ list: ShortList, into gradient: inout ShortListWeights
     ) -> Double {
-        let base = base(weights, list.context)
-        var probabilities = scores(weights, list)
+        var units: [(h: Units, s: Units)] = []
+        units.reserveCapacity(list.rows.count)
+        var probabilities = scores(weights, list) { units.append(($0, $1)) }
         let own = Double(probabilities[list.target])
         let loss = softmax(&probabilities) - own
         var skip = FeatureRow.zero
         for index in list.rows.indices {
             let slope = probabilities[index] - (index == list.target ? 1 : 0)
             let row = list.rows[index]
-            let h = hidden(weights, row, list.scores[index], base)
-            let s = sigmoid(h)
+            let (h, s) = units[index]
             gradient.out += h * s * slope
             let inner = weights.out * (s * (1 + h * (1 - s))) * slope
             gradient.bias += inner

@@ -5,7 +5,7 @@
 // and compared with the full ranking, so that a difference between the fast path and the measured one cannot stay
 // unseen.
 
-public import Combiner
+import Combiner
 public import Interactions
 public import Recommender
 public import Teachers
@@ -76,6 +76,8 @@ public struct EvaluatorConfiguration: Sendable {
     public var teachers: [any Teacher]
     /// Models are solved anew after so many learnt events.
     public var solveInterval: Int
+    /// The combiner learns from one of so many events.
+    public var mixtureLearnInterval = 1
 
     public init(
         engine: EngineConfiguration, sources: [EvaluatedSource] = [.rules, .popularity],
@@ -111,12 +113,12 @@ public final class Evaluator {
     /// The teacher that takes the served model's place.
     static let modelName = "lm"
     let engine: Engine
-    private let types: EventTypes
+    let types: EventTypes
     var states: [UserID: UserState] = [:]
     /// Histories of sequences that belong to no user; kept only when a model is trained on them.
     var sequences: [UserState] = []
     /// Candidates of the event being scored.
-    private var mixed: CandidateList?
+    var mixed: MixedCandidates?
     /// Whether the combiner goes on learning while it is judged.
     public var learnsMixture = true
     private var userNumbers: [UserID: Int32] = [:]
@@ -137,8 +139,6 @@ public final class Evaluator {
         installTeachers()
     }
 
-    var needsMixture: Bool { configuration.sources.contains { $0.isMixture } }
-    public var combiner: Combiner? { engine.combiner }
     public var userCount: Int { states.count }
     public var candidateCount: Int { candidates.reduce(0) { $0 + Int($1) } }
 
@@ -171,7 +171,7 @@ public final class Evaluator {
         if needsHistories { sequences.append(state) }
     }
 
-    private func fold(_ event: Interaction, into state: inout UserState, statistics: Bool) {
+    func fold(_ event: Interaction, into state: inout UserState, statistics: Bool) {
         var edits = StatisticsEditsWriter()
         let outcome = engine.fold(.interaction(event), into: &state, edits: &edits)
         guard statistics, outcome == .applied else { return }
@@ -250,33 +250,8 @@ public final class Evaluator {
                     sameDay: previous.map { day($0) == day(event.time) } ?? false))
             check(rank, of: event, by: source, for: state)
         }
-        if let mixed, learnsMixture { engine.learn(mixed, outcome: event.item.key) }
+        if let mixed { teachMixture(mixed.list, event) }
         return true
-    }
-
-    /// Shows the combiner an event without judging it.
-    public func warm(_ event: Interaction) {
-        warm(event, given: states[event.user] ?? UserState())
-    }
-
-    public func warm(_ target: Interaction, after history: [Interaction]) {
-        var state = UserState()
-        for event in history { fold(event, into: &state, statistics: false) }
-        warm(target, given: state)
-    }
-
-    private func warm(_ event: Interaction, given state: UserState) {
-        guard types[event.type].weight > 0,
-            !engine.hidden(state, now: event.time).contains(event.item.key),
-            let list = mix(event, state)
-        else { return }
-        engine.learn(list, outcome: event.item.key)
-    }
-
-    private func mix(_ event: Interaction, _ state: UserState) -> CandidateList? {
-        guard needsMixture else { return nil }
-        return engine.mixture(
-            event.user.key, state, model: Self.modelName, now: event.time)
     }
 
     private func place(_ number: Int, by source: EvaluatedSource, for state: UserState) -> Rank {
@@ -295,21 +270,6 @@ public final class Evaluator {
         return Rank(of: number, scores: scores, candidates: candidates)
     }
 
-    /// Items that no source proposes stand behind the list, all alike.
-    private func mixedPlace(_ number: Int, by source: EvaluatedSource) -> Rank {
-        let count = mixed?.items.count ?? 0
-        let key = engine.statistics.items.keys[number]
-        guard let mixed, let combiner = engine.combiner,
-            let index = mixed.items.firstIndex(of: key)
-        else { return Rank(above: count, tied: max(candidateCount - count - 1, 0)) }
-        let scores = combiner.scores(
-            of: mixed, by: source == .mixture ? combiner.ordering : .linear)
-        let own = scores[index]
-        return Rank(
-            above: scores.reduce(0) { $0 + ($1 > own ? 1 : 0) },
-            tied: scores.reduce(-1) { $0 + ($1 == own ? 1 : 0) })
-    }
-
     /// The served list breaks ties by key, so its place lies anywhere among the tied ones.
     private func check(
         _ rank: Rank?, of event: Interaction, by source: EvaluatedSource, for state: UserState
@@ -322,7 +282,8 @@ public final class Evaluator {
             guard let mixed else { return }
             list =
                 engine.recommendMixed(
-                    mixed, by: source == .mixture ? nil : .linear, count: count
+                    mixed, for: state, by: source == .mixture ? nil : .linear, count: count,
+                    now: event.time
                 ).items
         case .teacher(let name):
             list = engine.recommend(state, by: name, count: count, now: event.time)

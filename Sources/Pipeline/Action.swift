@@ -1,6 +1,7 @@
 // What the coordinator asks the world to do. It never does anything itself, so that a test or the simulator can be
 // the world.
 
+public import Combiner
 public import Interactions
 public import Ports
 public import Recommender
@@ -31,7 +32,7 @@ public enum Action: Sendable {
     case commit(PartitionCommit)
     case commitItems(ItemCommit, recordCount: Int)
     case saveCheckpoint(
-        Statistics, sequences: [PartitionIndex: Int64], incarnation: String)
+        EngineSnapshot, sequences: [PartitionIndex: Int64], incarnation: String)
 
     // To the state store, by way of the lane of models.
     case loadModel(any Teacher, after: UInt64, Ticket)
@@ -45,6 +46,9 @@ public enum Action: Sendable {
     case cancelSolves(upTo: Ticket)
     /// The answer is `trieMerged`.
     case mergeTrie(TrieMerge)
+
+    // To the lane of the combiner; answered by `mixtureFitted`.
+    case fitMixture(CombinerFit, Ticket)
 
     // To the writer of summaries.
     case summarise(SummaryJob)

@@ -129,14 +129,17 @@ extension Coordinator {
         var runs: [Pending] = []
         var count = 0
         while let next = owned[partition]?.pending.first, next.missing == 0,
-            runs.isEmpty || count + next.entries.count <= configuration.commitEventsMax
+            runs.isEmpty || count + next.entries.count <= configuration.commitEventsMax,
+            isBeforeFit(runs, next)
         {
             count += next.entries.count
             runs.append(next)
             owned[partition]?.pending.removeFirst()
             owned[partition]?.pendingBase += 1
         }
+        guard !runs.isEmpty else { return }
         fold(runs, of: partition)
+        tendMixture()
         if canFold(partition) { act(.foldAgain(partition)) }
     }
 

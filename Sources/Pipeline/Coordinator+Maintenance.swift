@@ -52,7 +52,9 @@ extension Coordinator {
             ("feeds_watched", Double(feeds.feeds.count)),
             ("edits_not_checkpointed_bytes", Double(uncheckpointedBytes)),
         ]
-        for (name, value) in gauges + modelGauges { act(.observe(.gauge(name, value))) }
+        for (name, value) in gauges + modelGauges + mixtureGauges {
+            act(.observe(.gauge(name, value)))
+        }
         for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
         for (name, value) in summaryNumbers + rankingNumbers + listNumbers {
             act(.observe(.gauge(name, Double(value))))
@@ -69,7 +71,7 @@ extension Coordinator {
     }
 
     private func pollPeers() {
-        guard owned.count < Int(partitionCount), !isPollingPeers,
+        guard owned.count < Int(partitionCount), !isPollingPeers, engine.listsBeforeFitDue == nil,
             now - peersPolledAt >= configuration.peerIntervalMilliseconds
         else { return }
         var after: [PartitionIndex: Int64] = [:]
@@ -107,7 +109,7 @@ extension Coordinator {
         uncheckpointedBytes = 0
         act(
             .saveCheckpoint(
-                engine.statistics, sequences: applied, incarnation: storeHealth.incarnation))
+                engine.snapshot, sequences: applied, incarnation: storeHealth.incarnation))
         for partition in owned.keys { foldReady(partition) }
     }
 
@@ -247,7 +249,7 @@ extension Coordinator {
                     InfoLine("feeds_refused", "\(feeds.refusedCount)"),
                 ]),
             listSection,
-        ] + modelSection + modelInfo + summarySection
+        ] + modelSection + modelInfo + mixtureInfo + summarySection
             + (configuration.prequential ? [meter.info] : [])
     }
 }

@@ -45,6 +45,10 @@ extension Coordinator {
             itemOffsets = stored.nextOffsets
             hasCatalogue = true
             versions.raiseAll()
+            if awaitsCatalogue {
+                awaitsCatalogue = false
+                readRecoveryDeltas()
+            }
             let positions = (0..<itemPartitionCount).map {
                 StartPosition(partition: $0, offset: itemOffsets[$0])
             }
@@ -62,13 +66,12 @@ extension Coordinator {
         case .failure(let error): act(.fail("the checkpoint cannot be read: \(error.reason)"))
         case .success(nil): readRecoveryDeltas()
         case .success(let checkpoint?):
-            let settings = configuration.engine
             do throws(MalformedBytes) {
-                let statistics = try Statistics(
-                    checkpointChunks: checkpoint.chunks,
-                    halfLivesSeconds: settings.halfLivesSeconds, pairCountMax: settings.pairsMax,
-                    fingerprint: rulesFingerprint)
-                engine.replace(statistics: statistics)
+                let mixture = try engine.restore(
+                    chunks: checkpoint.chunks, fingerprint: rulesFingerprint)
+                if case .refused(let reason) = mixture {
+                    note(.warning, "what the combiner had learnt is not used: \(reason)")
+                }
                 applied = checkpoint.sequences
                 readRecoveryDeltas()
             } catch {
@@ -79,6 +82,11 @@ extension Coordinator {
     }
 
     private func readRecoveryDeltas() {
+        // What the combiner learns from depends on which items can be listed.
+        guard hasCatalogue || engine.combiner == nil else {
+            awaitsCatalogue = true
+            return
+        }
         act(.readDeltas(.recovery, after: recoveryPositions, generation))
     }
 
@@ -153,6 +161,7 @@ extension Coordinator {
                     caughtUp(partition)
                 }
             case .peers:
+                tendMixture()
                 if progressed { peersPolledAt = 0 }
             }
         }
@@ -201,6 +210,7 @@ extension Coordinator {
     private func finishRecovery() {
         hasCheckpoint = true
         gapsInRecovery = 0
+        tendMixture()
         phase = phase == .stopping ? .stopping : .running
         versions.raiseAll()
         act(
@@ -223,6 +233,7 @@ extension Coordinator {
         note(.warning, "starting anew from the stored state")
         phase = .recovering
         hasCheckpoint = false
+        awaitsCatalogue = false
         applied = [:]
         refolding = []
         recoveredDeltas = 0

@@ -114,6 +114,9 @@ extension Coordinator {
         if [.lm, .lmText].contains(request.mode), let list = makeModelList(request, state: known) {
             return list
         }
+        if request.mode == .auto, let state, let list = makeMixedList(request, state: state) {
+            return list
+        }
         let rung: Rung = state == nil || request.mode == .popular ? .popular : .cf
         let items = arrange(request, state: known) { count, gate in
             engine.recommend(
@@ -160,8 +163,10 @@ extension Coordinator {
         engine.catalogue[item.item].map { entry in
             RecommendedItem(
                 id: entry.id, score: item.score,
-                source: item.ruleScore * 2 >= item.score && item.ruleScore > 0
-                    ? "rules" : "popularity", propensity: item.propensity)
+                source: item.source
+                    ?? (item.ruleScore * 2 >= item.score && item.ruleScore > 0
+                        ? "rules" : "popularity"),
+                propensity: item.propensity)
         }
     }
 
@@ -189,17 +194,19 @@ extension Coordinator {
             let byModel = engine.explainByModel(item.key, user: user.key, state, now: wall)
             reply(
                 .success(
-                    Explanation(
-                        rank: ranking.rank, score: ranking.score,
-                        sources: [
-                            .init(name: "rules", score: ranking.ruleScore),
-                            .init(name: "popularity", score: ranking.popularityScore),
-                        ] + (byModel.map { [.init(name: "lm", score: $0.score)] } ?? []),
-                        evidence: ranking.evidence.map {
-                            .init(item: name(of: $0.source), contribution: $0.contribution)
-                        },
-                        removedBy: ranking.removal?.rawValue,
-                        asOf: asOf(user, state: state))))
+                    explainMixed(
+                        item, user, state,
+                        Explanation(
+                            rank: ranking.rank, score: ranking.score,
+                            sources: [
+                                .init(name: "rules", score: ranking.ruleScore),
+                                .init(name: "popularity", score: ranking.popularityScore),
+                            ] + (byModel.map { [.init(name: "lm", score: $0.score)] } ?? []),
+                            evidence: ranking.evidence.map {
+                                .init(item: name(of: $0.source), contribution: $0.contribution)
+                            },
+                            removedBy: ranking.removal?.rawValue,
+                            asOf: asOf(user, state: state)))))
         }
     }
 

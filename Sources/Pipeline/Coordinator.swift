@@ -123,6 +123,8 @@ public final class Coordinator {
     /// The store's layout is checked: from here on there is something to start anew from.
     var isPrepared = false
     var hasCatalogue = false
+    /// The checkpoint is there, and deltas after it may be applied when the catalogue is.
+    var awaitsCatalogue = false
     var hasCheckpoint = false
     var storeHealth = StoreHealth()
     // Checkpoints.
@@ -136,6 +138,8 @@ public final class Coordinator {
     var peersPolledAt: Milliseconds = 0
     var isPollingPeers = false
     var meter = PrequentialMeter()
+    /// Of the combiner's weights, as lists were last made with them.
+    var mixtureVersion: UInt64 = 0
     var models = ModelDesk()
     var summaries = SummaryDesk()
     var rankings = RankingDesk()

@@ -1,5 +1,6 @@
 // The coordinator among the real things: runs it on its lane, does what it asks for, brings back the answers.
 
+import Combiner
 public import Interactions
 import Lanes
 public import Ports
@@ -29,6 +30,8 @@ public final class Pipeline: Sendable {
 
     let lane: Lane
     private let snapshotLane: Lane
+    /// Where the combiner is fitted; nil where sources are not combined.
+    private let mixtureLane: Lane?
     let models: ModelLane
     /// Who is asked for summaries, if anybody is.
     let writer: (any TextSummariser)?
@@ -55,6 +58,9 @@ public final class Pipeline: Sendable {
     ) {
         lane = Lane(name: "engine")
         snapshotLane = Lane(name: "checkpoint")
+        mixtureLane = configuration.engine.mixture.map { _ in
+            Lane(name: "combiner", niceness: Self.mixtureNiceness)
+        }
         let coordinator = Coordinator(configuration)
         versions = coordinator.versions
         rulesFingerprint = coordinator.rulesFingerprint
@@ -104,6 +110,7 @@ public final class Pipeline: Sendable {
         _ = closed.wait(milliseconds: max(limit, 1_000))
         lane.stop()
         snapshotLane.stop()
+        mixtureLane?.stop()
         models.stop(withinMilliseconds: max(limit, 1_000))
     }
 
@@ -142,6 +149,7 @@ public final class Pipeline: Sendable {
                 .cancelSolves, .mergeTrie:
                 executeOnModels(action)
             case .summarise(let job): summarise(job)
+            case .fitMixture(let fit, let ticket): make(fit, ticket)
             case .rank(let job): rank(job)
             case .begin(let positions): source.begin(positions)
             case .beginItems(let positions): source.beginItems(positions)
@@ -156,6 +164,16 @@ public final class Pipeline: Sendable {
             case .ready: events.ready()
             case .fail(let reason): events.failed(reason)
             }
+        }
+    }
+
+    /// Less than what is folded and served, more than a solve: events wait for it when it is late.
+    private static let mixtureNiceness: Int32 = 5
+
+    private func make(_ fit: CombinerFit, _ ticket: Ticket) {
+        mixtureLane?.run { [self] in
+            let weights = fit.run()
+            perform { $0.mixtureFitted(ticket, weights) }
         }
     }
 
@@ -207,19 +225,19 @@ public final class Pipeline: Sendable {
                         commit.partition, nextOffset: commit.nextOffset, recordCount: count, result)
                 }
             }
-        case .saveCheckpoint(let statistics, let sequences, let incarnation):
-            save(statistics, sequences, incarnation)
+        case .saveCheckpoint(let snapshot, let sequences, let incarnation):
+            save(snapshot, sequences, incarnation)
         default: preconditionFailure("not a write")
         }
     }
 
     /// The snapshot is a value: it is encoded beside the engine, which goes on.
     private func save(
-        _ statistics: Statistics, _ sequences: [PartitionIndex: Int64], _ incarnation: String
+        _ snapshot: EngineSnapshot, _ sequences: [PartitionIndex: Int64], _ incarnation: String
     ) {
         let started = clock.monotonicSeconds
         snapshotLane.run { [self] in
-            let chunks = statistics.checkpointChunks(fingerprint: rulesFingerprint)
+            let chunks = snapshot.chunks(fingerprint: rulesFingerprint)
             let bytes = chunks.reduce(0) { $0 + $1.count }
             let checkpoint = StatisticsCheckpoint(
                 sequences: sequences, chunks: chunks, incarnation: incarnation)

@@ -105,6 +105,8 @@ public struct Recommendation: Sendable, Hashable {
     public var rung: String
     /// Version of the model that made the list; nil when none did.
     public var model: String?
+    /// Sources that should have taken part and could not.
+    public var missing: [String] = []
     public var asOf: AsOf
     /// Changes whenever the same request could be answered differently; see `RecommendationService.version`.
     public var version: UInt64
@@ -148,6 +150,8 @@ public struct Explanation: Sendable, Hashable {
     public var score: Double
     public var sources: [Source]
     public var evidence: [Evidence]
+    /// Filled where the combined list was asked about, and serves.
+    public var mixture: MixtureExplanation?
     /// Why it cannot be in the list (`seen`, `not in the catalogue`, `unavailable`, `expired`); nil when it can.
     public var removedBy: String?
     public var asOf: AsOf
@@ -162,6 +166,61 @@ public struct Explanation: Sendable, Hashable {
         self.evidence = evidence
         self.removedBy = removedBy
         self.asOf = asOf
+    }
+}
+
+/// How the combined list came to an item's place.
+public struct MixtureExplanation: Sendable, Hashable {
+    public struct Feature: Sendable, Hashable {
+        public var name: String
+        /// As counted.
+        public var value: Double
+        /// Of the first stage, for the value as counted.
+        public var weight: Double
+        /// What it adds to the first stage's score, relative to the mean of the candidates.
+        public var contribution: Double
+
+        public init(name: String, value: Double, weight: Double, contribution: Double) {
+            self.name = name
+            self.value = value
+            self.weight = weight
+            self.contribution = contribution
+        }
+    }
+
+    /// The stage that keeps an item out of a list of the usual length.
+    public enum Loss: String, Sendable {
+        case seen
+        case filtered
+        case notProposed = "not proposed"
+        case belowTheCut = "below the cut"
+    }
+
+    /// What orders the list: `mix`, `mix-linear`, or the source that alone is better now.
+    public var rung: String
+    public var weightsVersion: UInt64
+    public var candidateCount: Int
+    public var proposedBy: [String]
+    /// Greatest contribution first.
+    public var features: [Feature]
+    public var firstStage: Double
+    /// What the second stage changes; nil for an item that it did not order.
+    public var correction: Double?
+    /// Nil for an item in the list.
+    public var lostAt: Loss?
+
+    public init(
+        rung: String, weightsVersion: UInt64, candidateCount: Int, proposedBy: [String],
+        features: [Feature], firstStage: Double, correction: Double?, lostAt: Loss?
+    ) {
+        self.rung = rung
+        self.weightsVersion = weightsVersion
+        self.candidateCount = candidateCount
+        self.proposedBy = proposedBy
+        self.features = features
+        self.firstStage = firstStage
+        self.correction = correction
+        self.lostAt = lostAt
     }
 }
 

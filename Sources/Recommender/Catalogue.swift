@@ -52,6 +52,9 @@ public struct Catalogue: Sendable {
     /// By item number: 1 when listed and available.
     private var listed: [UInt8] = []
     private var expires: [Milliseconds] = []
+    /// By item number.
+    private var categoryRows: [[Int32]] = []
+    private(set) var categoryNames = CategoryNames()
     public private(set) var bytes = 0
 
     public init(itemsMax: Int) { self.itemsMax = itemsMax }
@@ -74,8 +77,19 @@ public struct Catalogue: Sendable {
         bytes += entry.json.count
         entries[entry.id.key] = entry
         mark(number, listed: entry.available, expires: entry.expires)
+        categoryRows[Int(number)] = entry.categories.compactMap {
+            categoryNames.number(of: $0)
+        }
         return .stored
     }
+
+    /// Numbers of an item's categories; none for an item without a record.
+    @inline(__always)
+    func categories(of number: KeyIndex.Number) -> [Int32] {
+        Int(number) < categoryRows.count ? categoryRows[Int(number)] : []
+    }
+
+    mutating func categoryNumber(of name: String) -> Int32? { categoryNames.number(of: name) }
 
     public mutating func withdraw(_ id: ItemID, number: KeyIndex.Number) {
         if let old = entries[id.key], old.id == id {
@@ -83,6 +97,7 @@ public struct Catalogue: Sendable {
             entries[id.key] = nil
         }
         mark(number, listed: false, expires: nil)
+        categoryRows[Int(number)] = []
     }
 
     private mutating func mark(_ number: KeyIndex.Number, listed on: Bool, expires at: Int64?) {
@@ -90,6 +105,7 @@ public struct Catalogue: Sendable {
         while listed.count <= index {
             listed.append(0)
             expires.append(.max)
+            categoryRows.append([])
         }
         listed[index] = on ? 1 : 0
         expires[index] = at ?? .max

@@ -42,8 +42,8 @@ public struct Ranking: Sendable, Hashable {
 
 public final class Engine {
     public let configuration: EngineConfiguration
-    public private(set) var statistics: Statistics
-    public private(set) var catalogue: Catalogue
+    public internal(set) var statistics: Statistics
+    public internal(set) var catalogue: Catalogue
     /// Changes with every change of the catalogue that can change a list.
     public private(set) var catalogueVersion: UInt64 = 0
     /// Changes with every batch that changed the statistics.
@@ -79,6 +79,7 @@ public final class Engine {
             state = UserState()
             return .applied
         case .interaction(let event):
+            if let observed = observation(of: event, state) { edits.append(.observed(observed)) }
             return configuration.history.append(event, to: &state, edits: &edits)
         }
     }
@@ -87,16 +88,28 @@ public final class Engine {
     public func apply(edits: [UInt8], undo: Bool = false) throws(MalformedBytes) {
         guard !edits.isEmpty else { return }
         statisticsVersion &+= 1
-        var touched: [KeyIndex.Number] = []
-        // Once for the batch: reading `statistics` copies it, one retain for every array in it.
-        defer { order.touch(touched, in: statistics) }
-        try statistics.apply(edits, undo: undo) { touched.append($0) }
+        var application = try statistics.begin(edits, undo: undo)
+        var isComplete = false
+        while !isComplete {
+            // Once up to the next observed event: reading `statistics` copies it, one retain for every array in it.
+            var touched: [KeyIndex.Number] = []
+            let observed: ObservedEvent?
+            do throws(MalformedBytes) {
+                observed = try statistics.advance(&application) { touched.append($0) }
+            } catch {
+                order.touch(touched, in: statistics)
+                throw error
+            }
+            order.touch(touched, in: statistics)
+            if let observed { learn(observed) } else { isComplete = true }
+        }
     }
 
     /// Replaces the statistics, at start or after a loss.
     public func replace(statistics new: Statistics) {
         statistics = new
         if mixer != nil { statistics.keepRecentPairs() }
+        mixer?.forget()
         statisticsVersion &+= 1
         order = PopularityOrder()
         // Numbers changed with the statistics: the catalogue's marks are made again.
@@ -177,13 +190,14 @@ public final class Engine {
 
     /// Items that a user's history keeps out of lists at `now` (promise G3).
     public func hidden(_ state: UserState, now: Milliseconds) -> [ItemKey] {
-        state.history.compactMap { entry in
-            switch configuration.history.types[entry.type].seen {
-            case .always: entry.item
-            case .never: nil
-            case .cooldown(let span):
-                Milliseconds(entry.seconds) * 1_000 + span > now ? entry.item : nil
-            }
+        state.history.compactMap { isHidden($0, now: now) ? $0.item : nil }
+    }
+
+    func isHidden(_ entry: HistoryEntry, now: Milliseconds) -> Bool {
+        switch configuration.history.types[entry.type].seen {
+        case .always: true
+        case .never: false
+        case .cooldown(let span): Milliseconds(entry.seconds) * 1_000 + span > now
         }
     }
 

@@ -49,13 +49,16 @@ public struct ListedItem: Sendable, Hashable {
     public var score: Double
     /// The part of the score that rules gave; the rest is popularity.
     public var ruleScore: Double
+    /// What spoke for the item most, where that is more than rules or popularity.
+    public var source: String?
     /// Probability that the item was put here, given the places above; below 1 where lists explore.
     public var propensity = 1.0
 
-    public init(item: ItemKey, score: Double, ruleScore: Double) {
+    public init(item: ItemKey, score: Double, ruleScore: Double, source: String? = nil) {
         self.item = item
         self.score = score
         self.ruleScore = ruleScore
+        self.source = source
     }
 }
 

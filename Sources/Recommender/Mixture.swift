@@ -14,6 +14,10 @@ public struct MixtureConfiguration: Sendable, Hashable {
     /// Seconds in which the latest pairs lose half their worth.
     public var rulesHalfLife = 419_204.0
     public var neighboursHalfLife = 179_659.0
+    /// One of so many events is learnt from, chosen by its hash; 0: whoever owns the engine teaches it.
+    public var learnInterval = 0
+    /// Whether the item-aware model takes part.
+    public var usesModel = true
 
     public init() {}
 
@@ -24,28 +28,65 @@ public struct MixtureConfiguration: Sendable, Hashable {
         return configuration
     }
 
-    /// Time scales of popularity that tell most, in seconds: tau .25, .5, 2, 7 and 60 days.
-    public static let halfLivesSeconds: [Int64] = [14_971, 29_942, 119_772, 419_204, 3_593_181]
+    /// Time scales of popularity that tell most beside the first, in seconds: tau .5, 2, 7 and 60 days.
+    private static let furtherHalfLives: [Int64] = [29_942, 119_772, 419_204, 3_593_181]
+
+    /// Half-lives to count popularity by: those given, and further ones while features are free.
+    public static func halfLives(beside given: [Int64]) -> [Int64] {
+        given + furtherHalfLives.filter { !given.contains($0) }.prefix(max(0, 5 - given.count))
+    }
 }
 
 /// What one list is mixed for.
 struct MixtureRequest {
-    /// Newest first, positive events only.
-    var recent: [KeyIndex.Number]
-    var recentKeys: [ItemKey]
-    var hidden: Set<KeyIndex.Number>
-    var seen: Set<KeyIndex.Number>
+    var user: ObservedUser
+    /// Oldest first; newer than the history, and not in lists.
+    var session: [ItemKey] = []
+    var exclude: [ItemKey] = []
     /// When not nil, only these are candidates.
-    var candidates: [KeyIndex.Number]?
-    var context: ListContext
-    var gate: ListGate
+    var candidates: [ItemKey]?
+    var gate = ListGate.open
     var now: Milliseconds
+
+    /// Items that must not be in the list.
+    var hidden: [ItemKey] {
+        user.history.compactMap { $0.isHidden ? $0.item : nil } + session + exclude
+    }
+
+    /// Positive items, newest first, the session's before the history's.
+    func recent(atMost count: Int) -> [ItemKey] {
+        guard !session.isEmpty else { return user.recent(atMost: count) }
+        let older = user.recent(atMost: user.history.count).filter { !session.contains($0) }
+        return session.reversed() + older.prefix(max(0, count - session.count))
+    }
+
+    /// Positive items, oldest first: what the item-aware model reads.
+    var positive: [ItemKey] {
+        user.history.compactMap { entry in
+            entry.isPositive && !session.contains(entry.item) ? entry.item : nil
+        } + session
+    }
+
+    var context: ListContext {
+        ListContext(
+            historyCount: user.historyCount,
+            gapSeconds: user.lastSeconds.map { now / 1_000 - Int64($0) })
+    }
+}
+
+/// What a model says of one user's items.
+struct ModelColumn {
+    /// Its best items that may be listed.
+    var proposals: [KeyIndex.Number]
+    /// Nil for an item that the model does not know.
+    var score: (KeyIndex.Number) -> Double?
 }
 
 /// Owned by the lane that serves.
 struct Mixer {
     let configuration: MixtureConfiguration
     var combiner: Combiner
+    var trend = CategoryTrend()
     private let main: SequentialRules
     private let slow = SequentialRules(RuleParameters(recency: .geometric(0.8), backoff: 0.3))
     private let baskets = SequentialRules(RuleParameters.baskets)
@@ -56,9 +97,14 @@ struct Mixer {
     private var recentRules = SparseScores()
     private var recentNeighbours = SparseScores()
     private var together = SparseScores()
-    /// Given by the caller, for all items that a model scores.
-    var model = SparseScores()
-    var trend = CategoryTrend()
+    private var hidden = NumberMarks()
+    private var seen = NumberMarks()
+    private var found = NumberMarks()
+    /// Who proposed what in the latest list; written down only when somebody wants to know.
+    private(set) var proposers: [(source: String, items: [KeyIndex.Number])] = []
+    var recordsProposers = false
+    /// An item that is a candidate although it is hidden or not available: to be explained, never served.
+    var unfiltered: KeyIndex.Number?
 
     init(_ configuration: MixtureConfiguration, rules: RuleParameters) {
         self.configuration = configuration
@@ -66,25 +112,60 @@ struct Mixer {
         main = SequentialRules(rules)
     }
 
-    /// The candidates of all sources with their features.
-    mutating func list(
-        _ request: MixtureRequest, statistics: Statistics, order: PopularityOrder,
-        catalogue: Catalogue
-    ) -> CandidateList {
-        score(request, statistics)
-        var numbers =
-            request.candidates
-            ?? proposals(request, statistics: statistics, order: order, catalogue: catalogue)
-        let keys = statistics.items.keys
-        numbers.sort { keys[Int($0)] < keys[Int($1)] }
-        let maker = FeatureMaker(request, statistics, catalogue, trend)
-        return CandidateList(
-            items: numbers.map { keys[Int($0)] },
-            values: numbers.map { row(of: $0, maker) },
-            present: present(statistics, catalogue), context: request.context)
+    /// Nothing learnt any more.
+    mutating func forget() {
+        combiner = Combiner(configuration.combiner)
+        trend = CategoryTrend()
     }
 
-    private mutating func score(_ request: MixtureRequest, _ statistics: Statistics) {
+    /// The candidates of all sources with their features, in the order of keys.
+    mutating func list(
+        _ request: MixtureRequest, model: ModelColumn?, statistics: Statistics,
+        order: PopularityOrder, catalogue: Catalogue
+    ) -> CandidateList {
+        let recentKeys = request.recent(atMost: main.parameters.sourcesMax)
+        let items = statistics.items
+        let recent = recentKeys.compactMap { items.number(of: $0) }
+        mark(request, items)
+        score(recent, recentKeys, now: request.now, statistics)
+        var numbers =
+            request.candidates.map { wanted in
+                wanted.compactMap { items.number(of: $0) }.filter { number in
+                    defer { found.insert(number) }
+                    return !found.contains(number)
+                        && (number == unfiltered
+                            || !hidden.contains(number)
+                                && catalogue.isRecommendable(number, now: request.now)
+                                && request.gate.passes(items.keys[Int(number)]))
+                }
+            } ?? proposals(request, model, statistics, order, catalogue)
+        numbers.sort { items.keys[Int($0)] < items.keys[Int($1)] }
+        let maker = FeatureMaker(
+            recent: recent, seen: seen, now: request.now, statistics, catalogue, trend)
+        return CandidateList(
+            items: numbers.map { items.keys[Int($0)] },
+            values: numbers.map { row(of: $0, maker, model) },
+            present: present(statistics, model), context: request.context)
+    }
+
+    private mutating func mark(_ request: MixtureRequest, _ items: KeyIndex) {
+        hidden.begin(items.count)
+        seen.begin(items.count)
+        found.begin(items.count)
+        for entry in request.user.history {
+            guard let number = items.number(of: entry.item) else { continue }
+            seen.insert(number)
+            if entry.isHidden { hidden.insert(number) }
+        }
+        for key in request.session + request.exclude {
+            if let number = items.number(of: key) { hidden.insert(number) }
+        }
+    }
+
+    private mutating func score(
+        _ recent: [KeyIndex.Number], _ recentKeys: [ItemKey], now: Milliseconds,
+        _ statistics: Statistics
+    ) {
         let count = statistics.items.count
         rules.begin(count)
         slowRules.begin(count)
@@ -92,60 +173,74 @@ struct Mixer {
         recentRules.begin(count)
         recentNeighbours.begin(count)
         together.begin(count)
-        main.add(recent: request.recentKeys, from: statistics, to: &rules)
-        slow.add(recent: request.recentKeys, from: statistics, to: &slowRules)
-        baskets.add(recent: request.recentKeys, from: statistics, to: &basketRules)
-        neighbours.score(
-            TeacherUser(items: request.recentKeys), from: statistics, into: &together)
+        main.add(recent: recentKeys, from: statistics, to: &rules)
+        slow.add(recent: recentKeys, from: statistics, to: &slowRules)
+        baskets.add(recent: recentKeys, from: statistics, to: &basketRules)
+        if statistics.cooccurrences.pairCount > 0 {
+            neighbours.score(TeacherUser(items: recentKeys), from: statistics, into: &together)
+        }
         guard let pairs = statistics.recent else { return }
-        let now = request.now / 1_000
+        let seconds = now / 1_000
         pairs.addFollowers(
-            of: request.recent, now: now, halfLife: configuration.rulesHalfLife, prior: 5,
+            of: recent, now: seconds, halfLife: configuration.rulesHalfLife, prior: 5,
             to: &recentRules)
         let popularity = statistics.popularities[min(2, statistics.popularities.count - 1)]
         pairs.addNeighbours(
-            of: request.recent, now: now, halfLife: configuration.neighboursHalfLife, decay: 0.85,
+            of: recent, now: seconds, halfLife: configuration.neighboursHalfLife, decay: 0.85,
             norm: { (FeatureMaker.weight($0, popularity) + 3).squareRoot() },
             to: &recentNeighbours)
     }
 
     private mutating func proposals(
-        _ request: MixtureRequest, statistics: Statistics, order: PopularityOrder,
-        catalogue: Catalogue
+        _ request: MixtureRequest, _ model: ModelColumn?, _ statistics: Statistics,
+        _ order: PopularityOrder, _ catalogue: Catalogue
     ) -> [KeyIndex.Number] {
         let keys = statistics.items.keys
-        var found: [KeyIndex.Number] = []
-        var isFound: Set<KeyIndex.Number> = []
-        func propose(_ some: some Sequence<KeyIndex.Number>, _ score: (KeyIndex.Number) -> Double) {
+        var proposed: [KeyIndex.Number] = []
+        proposers = []
+        func enter(_ numbers: [KeyIndex.Number], from source: String) {
+            if recordsProposers { proposers.append((source, numbers)) }
+            for number in numbers where !found.contains(number) {
+                found.insert(number)
+                proposed.append(number)
+            }
+        }
+        func propose(
+            _ source: String, _ some: [KeyIndex.Number], _ score: (KeyIndex.Number) -> Double
+        ) {
             var best = TopList(limit: configuration.proposalsMax)
             for number in some {
                 let value = score(number)
-                guard value > -.infinity, best.admits(value), !request.hidden.contains(number),
+                guard value > -.infinity, best.admits(value), !hidden.contains(number),
                     catalogue.isRecommendable(number, now: request.now),
                     request.gate.passes(keys[Int(number)])
                 else { continue }
                 best.offer(Candidate(number: number, key: keys[Int(number)], score: value))
             }
-            for candidate in best.sorted() where isFound.insert(candidate.number).inserted {
-                found.append(candidate.number)
-            }
+            enter(best.sorted().map(\.number), from: source)
         }
-        for popularity in [statistics.popularities.first, statistics.popularities.dropFirst().last]
-        {
-            if let popularity { propose(order.top) { Double(popularity.values[Int($0)]) } }
+        let popularities = statistics.popularities
+        propose("popularity", order.top) { Double(popularities[0].values[Int($0)]) }
+        if popularities.count > 1 {
+            let slow = popularities[popularities.count - 1]
+            propose("popularity-slow", order.top) { Double(slow.values[Int($0)]) }
         }
         let backoff = main.parameters.backoff
         let popularity = statistics.popularity
-        for scores in [rules, basketRules] {
-            propose(scores.touched) { scores[$0] + 0.1 * backoff * popularity.share($0) }
+        for (source, scores) in [("rules", rules), ("rules-basket", basketRules)] {
+            propose(source, scores.touched) { scores[$0] + 0.1 * backoff * popularity.share($0) }
         }
-        for scores in [recentRules, recentNeighbours, together, model] {
-            propose(scores.touched) { scores[$0] }
+        for (source, scores) in [
+            ("recent-rules", recentRules), ("recent-neighbours", recentNeighbours),
+            ("neighbours", together),
+        ] {
+            propose(source, scores.touched) { scores[$0] }
         }
-        return found
+        if let model { enter(model.proposals, from: "model") }
+        return proposed
     }
 
-    private func present(_ statistics: Statistics, _ catalogue: Catalogue) -> FeatureSet {
+    private func present(_ statistics: Statistics, _ model: ModelColumn?) -> FeatureSet {
         var set = FeatureSet([
             .rules, .rulesSharp, .rulesSlow, .rulesBasket, .taste, .itemCount, .isNew, .isSeen,
             .categoryAffinity, .categoryTrend,
@@ -159,14 +254,16 @@ struct Mixer {
             set.insert(.age)
         }
         if statistics.cooccurrences.pairCount > 0 { set.insert(.neighbours) }
-        if !model.touched.isEmpty {
+        if model != nil {
             set.insert(.model)
             set.insert(.isModelled)
         }
         return set
     }
 
-    private func row(of number: KeyIndex.Number, _ maker: FeatureMaker) -> FeatureRow {
+    private func row(
+        of number: KeyIndex.Number, _ maker: FeatureMaker, _ model: ModelColumn?
+    ) -> FeatureRow {
         var row = maker.row(of: number)
         let share = maker.statistics.popularity.share(number)
         row.set(.rules, logarithm(rules[number] + 1.5 * share))
@@ -176,92 +273,13 @@ struct Mixer {
         row.set(.recentRules, logarithm(recentRules[number] + 0.3 * share))
         row.set(.recentNeighbours, logarithm(recentNeighbours[number] + 0.01, floor: 0))
         row.set(.neighbours, logarithm(together[number] + 0.01, floor: 0))
-        row.set(.model, model[number])
-        row.set(.isModelled, model[number] == 0 ? 0 : 1)
+        let modelled = model?.score(number)
+        row.set(.model, modelled ?? 0)
+        row.set(.isModelled, modelled == nil ? 0 : 1)
         return row
     }
 
     private func logarithm(_ value: Double, floor: Double = 1e-6) -> Double {
         naturalLog(max(value, 0) + floor)
     }
-}
-
-/// Features that need no source's scores.
-struct FeatureMaker {
-    let statistics: Statistics
-    let request: MixtureRequest
-    private let catalogue: Catalogue
-    private let trend: CategoryTrend
-    private let taste: Double
-    private let affinity: [String: Double]
-
-    init(
-        _ request: MixtureRequest, _ statistics: Statistics, _ catalogue: Catalogue,
-        _ trend: CategoryTrend
-    ) {
-        self.request = request
-        self.statistics = statistics
-        self.catalogue = catalogue
-        self.trend = trend
-        let longest = statistics.popularities[statistics.popularities.count - 1]
-        let latest = request.recent.prefix(10)
-        let sum = latest.reduce(0.0) { $0 + Self.logWeight($1, longest) }
-        taste = latest.isEmpty ? 0 : sum / Double(latest.count)
-        var affinity: [String: Double] = [:]
-        for key in request.recentKeys.prefix(10) {
-            for category in catalogue[key]?.categories ?? [] { affinity[category, default: 0] += 1 }
-        }
-        let count = Double(max(request.recentKeys.prefix(10).count, 1))
-        self.affinity = affinity.mapValues { $0 / count }
-    }
-
-    func row(of number: KeyIndex.Number) -> FeatureRow {
-        var row = FeatureRow.zero
-        for (index, popularity) in statistics.popularities.prefix(5).enumerated() {
-            row[index] = Float(Self.logWeight(number, popularity))
-        }
-        let count = statistics.counts[Int(number)]
-        let longest = statistics.popularities[statistics.popularities.count - 1]
-        row.set(.taste, taste * Self.logWeight(number, longest))
-        row.set(.itemCount, naturalLog(Double(max(count, 0)) + 1))
-        row.set(.isNew, count <= 0 ? 1 : 0)
-        row.set(.isSeen, request.seen.contains(number) ? 1 : 0)
-        if let first = statistics.recent?.firstSeconds(number) {
-            let days = Double(max(request.now / 1_000 - Int64(first), 0)) / 86_400
-            row.set(.age, naturalLog(days + 0.1))
-        }
-        let categories = catalogue[statistics.items.keys[Int(number)]]?.categories ?? []
-        if !categories.isEmpty {
-            let share = 1 / Double(categories.count)
-            row.set(.categoryAffinity, categories.reduce(0) { $0 + (affinity[$1] ?? 0) * share })
-            row.set(.categoryTrend, categories.reduce(0) { $0 + trend.share($1) * share })
-        }
-        return row
-    }
-
-    /// Decayed events of an item, those of the newest half-life worth one to two each.
-    static func weight(_ number: KeyIndex.Number, _ popularity: DecayedPopularity) -> Double {
-        Double(max(popularity.values[Int(number)], 0)) / DecayedPopularity.valueOfNewest
-    }
-
-    static func logWeight(_ number: KeyIndex.Number, _ popularity: DecayedPopularity) -> Double {
-        naturalLog(weight(number, popularity) + 0.1)
-    }
-}
-
-/// How much of the latest events each category has.
-struct CategoryTrend {
-    private static let keep = 0.999
-    private var shares: [String: Double] = [:]
-
-    func share(_ category: String) -> Double { shares[category] ?? 0 }
-
-    mutating func add(_ categories: [String]) {
-        for key in shares.keys { shares[key]? *= Self.keep }
-        for category in categories { shares[category, default: 0] += 1 - Self.keep }
-    }
-}
-
-extension FeatureRow {
-    mutating func set(_ feature: Feature, _ value: Double) { self[feature.rawValue] = Float(value) }
 }

@@ -5,6 +5,7 @@
 
 public import Interactions
 public import ItemModel
+import Teachers
 import Tensors
 import TokenTrie
 
@@ -262,11 +263,18 @@ struct ModelRung {
         return best.sorted().map { ListedItem(item: $0.key, score: $0.score, ruleScore: 0) }
     }
 
-    /// Scores of all items that have a vector; nil when the model has nothing to go by.
-    mutating func allScores(
-        _ user: UInt64, history: [ItemKey]
-    ) -> Zip2Sequence<[ItemKey], [Float]>? {
-        scores(user, history).map { zip(keys, $0) }
+    /// What the model says for a combined list; nil when it has nothing to go by.
+    mutating func column(
+        _ user: UInt64, history: [ItemKey], hidden: [ItemKey], proposals count: Int,
+        gate: ListGate, now: Milliseconds, items: KeyIndex
+    ) -> ModelColumn? {
+        guard let scores = scores(user, history) else { return nil }
+        let best = best(
+            of: scores, hidden: hidden, candidates: nil, count: count, gate: gate, now: now)
+        let slots = slots
+        return ModelColumn(proposals: best.compactMap { items.number(of: $0.key) }) { number in
+            slots[items.keys[Int(number)]].map { Double(scores[Int($0)]) }
+        }
     }
 
     /// The best items for a user; nil when the model has nothing to go by.
@@ -275,6 +283,15 @@ struct ModelRung {
         gate: ListGate, now: Milliseconds
     ) -> [ListedItem]? {
         guard let scores = scores(user, history) else { return nil }
+        return best(
+            of: scores, hidden: hidden, candidates: candidates, count: count, gate: gate, now: now
+        ).map { ListedItem(item: $0.key, score: $0.score, ruleScore: 0) }
+    }
+
+    private func best(
+        of scores: [Float], hidden: [ItemKey], candidates: [ItemKey]?, count: Int,
+        gate: ListGate, now: Milliseconds
+    ) -> [Candidate] {
         let away = Set(hidden.compactMap { slots[$0] })
         var best = TopList(limit: count)
         func offer(_ slot: Int32) {
@@ -291,7 +308,7 @@ struct ModelRung {
         } else {
             for slot in 0..<Int32(keys.count) { offer(slot) }
         }
-        return best.sorted().map { ListedItem(item: $0.key, score: $0.score, ruleScore: 0) }
+        return best.sorted()
     }
 
     /// The item's place in the user's full ranking; nil when the model cannot say.

@@ -11,6 +11,7 @@ public struct MillraceSettings: Sendable, Hashable {
     public var model = ModelSettings()
     public var refresh = RefreshSettings()
     public var rules = RulesSettings()
+    public var mixture = MixtureSettings()
     public var teachers = TeacherSettings()
     public var summaries = SummarySettings()
     public var ranking = RankingSettings()

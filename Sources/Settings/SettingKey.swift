@@ -42,7 +42,8 @@ struct SettingKey: Sendable {
 
     /// Every key, in the order of the file.
     static let all: [SettingKey] =
-        input + state + refresh + recommending + teachers + summaries + ranking + lists + output
+        input + state + refresh + recommending + mixture + teachers + summaries + ranking + lists
+        + output
         + around
 
     static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
@@ -61,6 +62,7 @@ struct SettingKey: Sendable {
         ("refresh", "Refreshes of the model beside serving (docs/refresh.md)."),
         ("rules", "Sequential rules: which items follow which."),
         ("popularity", "What is in demand, with old demand fading."),
+        ("mixture", "One list from all sources, learnt from the stream (docs/combiner.md)."),
         ("teachers", "Collaborative models beside the rules (docs/teachers.md)."),
         ("summaries", "A short text of what each user likes (docs/summaries.md)."),
         ("summaries.http", "The server that writes summaries."),

@@ -158,7 +158,8 @@ enum ListText {
             if form.asOf {
                 writer.array(2)
                 write(
-                    list.asOf, rung: list.rung, model: list.model, list: list.id, to: &writer)
+                    list.asOf, rung: list.rung, model: list.model, missing: list.missing,
+                    list: list.id, to: &writer)
             }
             write(list.items, form, to: &writer)
         }
@@ -184,10 +185,12 @@ enum ListText {
     }
 
     static func write(
-        _ asOf: AsOf, rung: String?, model: String? = nil, list: ListID? = nil,
-        to writer: inout ReplyWriter
+        _ asOf: AsOf, rung: String?, model: String? = nil, missing: [String] = [],
+        list: ListID? = nil, to writer: inout ReplyWriter
     ) {
-        writer.map(4 + (rung == nil ? 0 : 1) + (model == nil ? 0 : 1) + (list == nil ? 0 : 1))
+        writer.map(
+            4 + (rung == nil ? 0 : 1) + (model == nil ? 0 : 1) + (missing.isEmpty ? 0 : 1)
+                + (list == nil ? 0 : 1))
         writer.bulk("partition")
         writer.integer(Int(asOf.partition))
         writer.bulk("offset")
@@ -204,6 +207,11 @@ enum ListText {
             writer.bulk("model")
             writer.bulk(model)
         }
+        if !missing.isEmpty {
+            writer.bulk("missing")
+            writer.array(missing.count)
+            for source in missing { writer.bulk(source) }
+        }
         if let list {
             writer.bulk("id")
             writer.bulk(list.description)
@@ -211,7 +219,7 @@ enum ListText {
     }
 
     static func write(_ explanation: Explanation, of item: ItemID, to writer: inout ReplyWriter) {
-        writer.map(7)
+        writer.map(explanation.mixture == nil ? 7 : 8)
         writer.bulk("item")
         writer.bulk(item.text)
         writer.bulk("rank")
@@ -233,7 +241,43 @@ enum ListText {
             writer.bulk(evidence.item)
             writer.double(evidence.contribution)
         }
+        if let mixture = explanation.mixture {
+            writer.bulk("mixture")
+            write(mixture, to: &writer)
+        }
         writer.bulk("asof")
         write(explanation.asOf, rung: nil, to: &writer)
+    }
+
+    private static func write(_ mixture: MixtureExplanation, to writer: inout ReplyWriter) {
+        writer.map(8)
+        writer.bulk("rung")
+        writer.bulk(mixture.rung)
+        writer.bulk("weights")
+        writer.integer(Int(clamping: mixture.weightsVersion))
+        writer.bulk("lost_at")
+        if let loss = mixture.lostAt { writer.bulk(loss.rawValue) } else { writer.null() }
+        writer.bulk("candidates")
+        writer.integer(mixture.candidateCount)
+        writer.bulk("proposed_by")
+        writer.array(mixture.proposedBy.count)
+        for source in mixture.proposedBy { writer.bulk(source) }
+        writer.bulk("first_stage")
+        writer.double(mixture.firstStage)
+        writer.bulk("second_stage")
+        if let correction = mixture.correction {
+            writer.double(correction)
+        } else {
+            writer.null()
+        }
+        writer.bulk("features")
+        writer.array(mixture.features.count)
+        for feature in mixture.features {
+            writer.array(4)
+            writer.bulk(feature.name)
+            writer.double(feature.value)
+            writer.double(feature.weight)
+            writer.double(feature.contribution)
+        }
     }
 }

@@ -16,7 +16,7 @@ public struct Statistics: Sendable {
     public private(set) var popularities: [DecayedPopularity]
     /// Changes whenever the order of popularity may have changed for items that are not being touched.
     public private(set) var popularityEpoch: UInt64 = 0
-    /// The latest pairs with their times, when somebody reads them; no part of a checkpoint, filled by what comes.
+    /// The latest pairs with their times, when somebody reads them.
     public private(set) var recent: RecentPairs?
     /// What the step before said, until the event it belongs to is known.
     private var opened: [KeyIndex.Number] = []
@@ -31,9 +31,10 @@ public struct Statistics: Sendable {
 
     public var popularity: DecayedPopularity { popularities[0] }
 
-    /// Keeps the latest pairs from now on.
+    /// Keeps the latest pairs from now on, unless they are kept already.
     public mutating func keepRecentPairs() {
-        var pairs = RecentPairs()
+        guard recent == nil else { return }
+        var pairs = RecentPairs(pairCountMax: transitions.pairCountMax)
         pairs.reserve(items.count)
         recent = pairs
     }
@@ -56,16 +57,45 @@ public struct Statistics: Sendable {
         _ bytes: [UInt8], undo: Bool = false, touched: (KeyIndex.Number) -> Void = { _ in }
     ) throws(MalformedBytes) {
         guard !bytes.isEmpty else { return }
-        var edits = try StatisticsEdits(bytes)
+        var application = try begin(bytes, undo: undo)
+        while try advance(&application, touched: touched) != nil {}
+    }
+
+    /// Edits on their way into the statistics.
+    public struct Application {
+        fileprivate var edits: StatisticsEdits
+        fileprivate let undo: Bool
+        fileprivate let numbers: [KeyIndex.Number]
+        fileprivate var places: [Int] = []
+        fileprivate var window: [KeyIndex.Number] = []
+    }
+
+    public mutating func begin(
+        _ bytes: [UInt8], undo: Bool
+    ) throws(MalformedBytes) -> Application {
+        let edits = try StatisticsEdits(bytes)
         // Each distinct item is looked up once, however often the batch names it.
-        let numbers = edits.keys.map { number(of: $0) }
-        var places: [Int] = []
-        var window: [KeyIndex.Number] = []
-        while let step = try edits.next(&places) {
+        return Application(edits: edits, undo: undo, numbers: edits.keys.map { number(of: $0) })
+    }
+
+    /// Applies all up to the next observed event, which has not come yet; nil when everything is applied.
+    public mutating func advance(
+        _ application: inout Application, touched: (KeyIndex.Number) -> Void
+    ) throws(MalformedBytes) -> ObservedEvent? {
+        let undo = application.undo
+        var places = application.places
+        var window = application.window
+        application.places = []
+        application.window = []
+        defer {
+            application.places = places
+            application.window = window
+        }
+        while let step = try application.edits.next(&places) {
             switch step {
             case .pairs(let subtract, let leftMax, let rightMin):
                 window.removeAll(keepingCapacity: true)
-                for place in places { window.append(numbers[place]) }
+                for place in places { window.append(application.numbers[place]) }
                 transitions.apply(
                     sign: subtract != undo ? -1 : 1, items: window, leftMax: leftMax,
                     rightMin: rightMin)
@@ -73,7 +103,7 @@ public struct Statistics: Sendable {
                     note(window, isTaken: subtract != undo, leftMax: leftMax, rightMin: rightMin)
                 }
             case .entry(let subtract, let place, let seconds, let weight, let repeatGap):
-                let number = numbers[place]
+                let number = application.numbers[place]
                 apply(entry: number, seconds: seconds, weight: weight, subtract: subtract != undo)
                 if weight > 0 {
                     transitions.applyRepeat(
@@ -87,10 +117,15 @@ public struct Statistics: Sendable {
                 cooccurrences.reserve(items.count)
                 for other in places {
                     cooccurrences.add(
-                        numbers[place], numbers[other], subtract != undo ? -1 : 1)
+                        application.numbers[place], application.numbers[other],
+                        subtract != undo ? -1 : 1)
                 }
+            case .observed(let event):
+                // What was learnt is not taken back.
+                if !undo { return event }
             }
         }
+        return nil
     }
 
     /// Pairs come before their event when it is appended, and after it when it is subtracted.
@@ -128,6 +163,8 @@ public struct Statistics: Sendable {
     // MARK: - Restoring a checkpoint
 
     mutating func restore(item: KeyIndex.Number, count: Int64) { counts[Int(item)] = count }
+
+    mutating func restore(recent pairs: RecentPairs) { recent = pairs }
 
     mutating func restore(row: KeyIndex.Number, column: KeyIndex.Number, amount: Int64) {
         transitions.add(row, column, amount)

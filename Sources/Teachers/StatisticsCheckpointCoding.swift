@@ -9,13 +9,23 @@ extension Statistics {
     static let checkpointVersion: UInt8 = 1
     /// The same with a co-occurrence row behind each row of transitions; written only when there are any.
     static let cooccurrenceVersion: UInt8 = 2
+    /// A byte of marks follows, which says what stands behind each row of transitions; written only when the latest
+    /// pairs are kept.
+    static let markedVersion: UInt8 = 3
+    private static let cooccurrenceMark: UInt8 = 1
+    private static let recentMark: UInt8 = 2
     static let itemsPerChunk = 4_096
 
     /// The stored form. Costs about 10 bytes a pair; meant to run on a snapshot, off the event path.
     public func checkpointChunks(fingerprint: UInt64) -> [[UInt8]] {
         var header = ByteWriter()
-        header.byte(
-            cooccurrences.pairCount > 0 ? Self.cooccurrenceVersion : Self.checkpointVersion)
+        let hasPairs = cooccurrences.pairCount > 0
+        if recent != nil {
+            header.byte(Self.markedVersion)
+            header.byte(Self.recentMark | (hasPairs ? Self.cooccurrenceMark : 0))
+        } else {
+            header.byte(hasPairs ? Self.cooccurrenceVersion : Self.checkpointVersion)
+        }
         header.word64(fingerprint)
         header.varint(UInt64(items.count))
         header.varint(UInt64(popularities.count))
@@ -49,13 +59,15 @@ extension Statistics {
             var row: [(column: KeyIndex.Number, amount: Int64)] = []
             transitions.rows[item].forEachNonzero { row.append((column: $0, amount: $1)) }
             Self.append(&row, to: &out)
-            guard cooccurrences.pairCount > 0 else { continue }
-            row.removeAll(keepingCapacity: true)
-            // Symmetric, so each pair once.
-            cooccurrences.row(KeyIndex.Number(item)).forEachNonzero {
-                if $0 >= item { row.append((column: $0, amount: $1)) }
+            if cooccurrences.pairCount > 0 {
+                row.removeAll(keepingCapacity: true)
+                // Symmetric, so each pair once.
+                cooccurrences.row(KeyIndex.Number(item)).forEachNonzero {
+                    if $0 >= item { row.append((column: $0, amount: $1)) }
+                }
+                Self.append(&row, to: &out)
             }
-            Self.append(&row, to: &out)
+            recent?.append(item, to: &out)
         }
         return out.bytes
     }
@@ -82,8 +94,12 @@ extension Statistics {
         guard let first = chunks.first else { throw MalformedBytes("the checkpoint is empty") }
         var header = ByteReader(first)
         let version = try header.byte()
-        guard version == Self.checkpointVersion || version == Self.cooccurrenceVersion else {
-            throw MalformedBytes("the checkpoint has another format")
+        let marks: UInt8
+        switch version {
+        case Self.checkpointVersion: marks = 0
+        case Self.cooccurrenceVersion: marks = Self.cooccurrenceMark
+        case Self.markedVersion: marks = try header.byte()
+        default: throw MalformedBytes("the checkpoint has another format")
         }
         guard try header.word64() == fingerprint else {
             throw MalformedBytes(
@@ -104,21 +120,25 @@ extension Statistics {
         guard items.count == itemCount, header.remaining == 0 else {
             throw MalformedBytes("the checkpoint names an item twice")
         }
+        var pairs = marks & Self.recentMark == 0 ? nil : RecentPairs(pairCountMax: pairCountMax)
+        pairs?.reserve(itemCount)
         var item = 0
         for bytes in chunks.dropFirst() {
             var reader = ByteReader(bytes)
             while reader.remaining > 0 {
                 guard item < itemCount else { throw MalformedBytes("too many rows") }
                 try readItem(KeyIndex.Number(item), itemCount: itemCount, from: &reader)
-                if version == Self.cooccurrenceVersion {
+                if marks & Self.cooccurrenceMark != 0 {
                     try Self.readRow(itemCount: itemCount, from: &reader) { column, count in
                         restore(together: KeyIndex.Number(item), column, count: count)
                     }
                 }
+                try pairs?.restore(item, itemCount: itemCount, from: &reader)
                 item += 1
             }
         }
         guard item == itemCount else { throw MalformedBytes("rows are missing") }
+        if let pairs { restore(recent: pairs) }
     }
 
     private mutating func readItem(

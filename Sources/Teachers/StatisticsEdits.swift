@@ -19,6 +19,8 @@ public enum StatisticsOperation: Sendable, Hashable {
     case entry(subtract: Bool, item: ItemKey, seconds: UInt32, weight: Int, repeatGap: UInt8)
     /// Adds (or subtracts) 1 to the co-occurrence of `item` with each of `others`.
     case together(subtract: Bool, item: ItemKey, others: [ItemKey])
+    /// Changes nothing counted: the combiner learns from the event that comes next.
+    case observed(ObservedEvent)
 }
 
 /// Collects operations into their stored form.
@@ -26,6 +28,7 @@ public struct StatisticsEditsWriter: Sendable {
     private var numbers = KeyIndex()
     private var body = ByteWriter()
     private var operationCount = 0
+    private var hasObserved = false
 
     public init() {}
 
@@ -48,6 +51,22 @@ public struct StatisticsEditsWriter: Sendable {
             body.varint(UInt64(others.count))
             body.varint(UInt64(numbers.insert(item)))
             for other in others { body.varint(UInt64(numbers.insert(other))) }
+        case .observed(let event): observed(event)
+        }
+    }
+
+    private mutating func observed(_ event: ObservedEvent) {
+        hasObserved = true
+        body.byte(StatisticsEdits.observedTag)
+        body.word64(event.user.key)
+        body.signed(event.time)
+        body.varint(event.user.lastSeconds.map { UInt64($0) + 1 } ?? 0)
+        body.varint(UInt64(event.user.historyCount))
+        body.varint(UInt64(event.user.history.count))
+        body.varint(UInt64(numbers.insert(event.item)))
+        for entry in event.user.history {
+            let marks: UInt64 = (entry.isPositive ? 1 : 0) | (entry.isHidden ? 2 : 0)
+            body.varint(UInt64(numbers.insert(entry.item)) << 2 | marks)
         }
     }
 
@@ -66,7 +85,8 @@ public struct StatisticsEditsWriter: Sendable {
         defer { self = StatisticsEditsWriter() }
         guard !isEmpty else { return [] }
         var out = ByteWriter(reserving: 16 + numbers.count * 8 + body.bytes.count)
-        out.byte(StatisticsEdits.formatVersion)
+        out.byte(
+            hasObserved ? StatisticsEdits.observedVersion : StatisticsEdits.formatVersion)
         out.word64(fingerprint)
         out.varint(nextOffset.map { UInt64($0) &+ 1 } ?? 0)
         out.varint(UInt64(numbers.count))
@@ -79,6 +99,9 @@ public struct StatisticsEditsWriter: Sendable {
 /// Reads stored edits one operation at a time.
 public struct StatisticsEdits {
     static let formatVersion: UInt8 = 1
+    /// The same with observed events among the operations; written only when there are any.
+    static let observedVersion: UInt8 = 2
+    static let observedTag: UInt8 = 6
     /// Pairs are counted within this many positions, so no operation needs more items than both sides and the middle.
     public static let windowCountMax = 2 * TransitionCounts.reach + 1
     /// Co-occurrence never leaves a history.
@@ -94,7 +117,7 @@ public struct StatisticsEdits {
     public init(_ bytes: [UInt8]) throws(MalformedBytes) {
         reader = ByteReader(bytes)
         let version = try reader.byte()
-        guard version == Self.formatVersion else {
+        guard version == Self.formatVersion || version == Self.observedVersion else {
             throw MalformedBytes("statistics edits have format \(version): upgrade first")
         }
         fingerprint = try reader.word64()
@@ -133,6 +156,7 @@ public struct StatisticsEdits {
         case .together(let subtract, let place):
             return .together(
                 subtract: subtract, item: keys[place], others: places.map { keys[$0] })
+        case .observed(let event): return .observed(event)
         case nil: return nil
         }
     }
@@ -143,6 +167,7 @@ public struct StatisticsEdits {
         case pairs(subtract: Bool, leftMax: Int, rightMin: Int)
         case entry(subtract: Bool, place: Int, seconds: UInt32, weight: Int, repeatGap: UInt8)
         case together(subtract: Bool, place: Int)
+        case observed(ObservedEvent)
     }
 
     /// The next operation, nil after the last; `items` keeps its storage from one to the next.
@@ -173,8 +198,29 @@ public struct StatisticsEdits {
             items.removeAll(keepingCapacity: true)
             for _ in 0..<count { items.append(try self.place()) }
             return .together(subtract: tag == 5, place: place)
+        case Self.observedTag: return .observed(try observed())
         default: throw MalformedBytes("operation \(tag) of statistics edits is unknown")
         }
+    }
+
+    private mutating func observed() throws(MalformedBytes) -> ObservedEvent {
+        let key = try reader.word64()
+        let time = try reader.signed()
+        let last = try reader.count(max: Int(UInt32.max) + 1)
+        let historyCount = try reader.count(max: UserState.historyCountMax)
+        let count = try reader.count(max: min(ObservedEvent.historyMax, historyCount))
+        let item = keys[try place()]
+        var history: [ObservedUser.Entry] = []
+        history.reserveCapacity(count)
+        for _ in 0..<count {
+            let word = try reader.count(max: keys.count * 4 - 1)
+            history.append(
+                .init(item: keys[word >> 2], isPositive: word & 1 == 1, isHidden: word & 2 == 2))
+        }
+        return ObservedEvent(
+            user: ObservedUser(
+                key: key, history: history, historyCount: historyCount,
+                lastSeconds: last == 0 ? nil : UInt32(last - 1)), item: item, time: time)
     }
 
     private mutating func place() throws(MalformedBytes) -> Int {

@@ -38,6 +38,7 @@ struct CombinerTests {
     private func fitted(_ seed: UInt64 = 7) -> Combiner {
         var configuration = CombinerConfiguration()
         configuration.refitInterval = 60
+        configuration.fitDelay = 4
         configuration.listsMin = 30
         configuration.listsMax = 100
         configuration.passes = 2

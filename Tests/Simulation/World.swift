@@ -4,6 +4,7 @@
 // The world plays broker and store; the coordinators are the real ones. After the storm everything is delivered, and
 // the final state must be that of a plain fold of the logs (promises G1, G7, G9).
 
+import Combiner
 public import Interactions
 public import Pipeline
 public import Ports
@@ -295,12 +296,12 @@ public final class World {
             instance.post(.writes) {
                 $0.committed(partition, sequence: sequence, .success(outcome))
             }
-        case .saveCheckpoint(let statistics, let sequences, let known):
+        case .saveCheckpoint(let snapshot, let sequences, let known):
             if known == "\(incarnation)" {
                 store.save(
                     StatisticsCheckpoint(
                         sequences: sequences,
-                        chunks: statistics.checkpointChunks(
+                        chunks: snapshot.chunks(
                             fingerprint: configuration.engine.history.fingerprint)))
             }
             instance.post(.writes) { $0.checkpointSaved(.success(0), seconds: 0) }
@@ -315,6 +316,8 @@ public final class World {
         case .mergeTrie(let merge): instance.post(.reads) { $0.trieMerged(merge.merged()) }
         case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve, .cancelSolves:
             performOnModels(action, of: instance)
+        case .fitMixture(let fit, let ticket):
+            instance.post(.reads) { $0.mixtureFitted(ticket, fit.run()) }
         case .summarise(let job): write(job, for: instance)
         case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .observe, .rank, .pulse:
             break

@@ -64,6 +64,8 @@ struct EvalCommand: ParsableCommand {
     @Option(help: "Share of the events learned before the first one is scored.")
     var warmUp: Double?
     @Option(help: "Score only every n-th event.") var every = 1
+    @Option(help: "mix: learn from one of so many events, as mixture.learn-interval does.")
+    var learnInterval = 1
     @Option(help: "Length of the judged list.") var cutoff = 10
     @Option(help: "all: every item with a record; known: items join with their first event.")
     var ranked: RankedItems = .all
@@ -83,6 +85,9 @@ struct EvalCommand: ParsableCommand {
     func validate() throws {
         guard (1...1_000).contains(cutoff) else {
             throw ValidationError("--cutoff \(cutoff) is not in 1...1000")
+        }
+        guard learnInterval >= 1 else {
+            throw ValidationError("--learn-interval \(learnInterval) is below 1")
         }
         guard every >= 1 else { throw ValidationError("--every \(every) is below 1") }
         guard (0...1_000).contains(retrainEpochs), retrainEpochs == 0 || model != nil else {
@@ -176,11 +181,12 @@ struct EvalCommand: ParsableCommand {
 
     private func log() throws -> EvaluationReport {
         let log = try LoadedLog(folder: data, seen: repeats ? .never : .always)
-        let evaluator = Evaluator(
-            EvaluatorConfiguration(
-                engine: engine(log.types, rules: RuleParameters()),
-                sources: sources, rankedItems: ranked, cutoff: cutoff,
-                teachers: try models(log.records), solveInterval: interval))
+        var configuration = EvaluatorConfiguration(
+            engine: engine(log.types, rules: RuleParameters()),
+            sources: sources, rankedItems: ranked, cutoff: cutoff,
+            teachers: try models(log.records), solveInterval: interval)
+        configuration.mixtureLearnInterval = learnInterval
+        let evaluator = Evaluator(configuration)
         let share = warmUp ?? (order == .timeSplit ? 0.8 : 0.5)
         let (evaluation, method): (EvaluationProtocol, String) =
             switch order {
@@ -291,7 +297,8 @@ struct EvalCommand: ParsableCommand {
         if let halfLife { configuration.halfLivesSeconds = [Int64(halfLife * 3_600)] }
         if judgesMixture {
             configuration.mixture = order == .office ? .fixedSplit : MixtureConfiguration()
-            configuration.halfLivesSeconds += MixtureConfiguration.halfLivesSeconds.dropFirst()
+            configuration.halfLivesSeconds = MixtureConfiguration.halfLives(
+                beside: configuration.halfLivesSeconds)
         }
         return configuration
     }

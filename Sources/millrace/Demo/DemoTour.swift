@@ -90,7 +90,7 @@ extension DemoCommand {
 
     private func tour(of user: String, _ client: SocketClient, _ stage: DemoStage) throws {
         let before = try list(of: user, client)
-        say("REC.GET \(user) COUNT 8 WITHSOURCES")
+        say("REC.GET \(user) COUNT 8, answered by \(try rung(of: user, client))")
         show(before)
         guard let chosen = before.first else { throw CommandFailure("the list is empty") }
         let feed = "feed:\(user)"
@@ -120,6 +120,12 @@ extension DemoCommand {
         }
         say("look around: redis-cli -s \(stage.socket) INFO")
         say("metrics: curl -s --unix-socket \(stage.operationsSocket) http://localhost/metrics")
+    }
+
+    /// Who makes the list: `mix` once the combiner has learnt enough.
+    private func rung(of user: String, _ client: SocketClient) throws -> String {
+        let reply = try client.ask("REC.GET", user, "COUNT", "8", "ASOF")
+        return Self.elements(reply).first?["rung"]?.text ?? "?"
     }
 
     private func list(of user: String, _ client: SocketClient) throws -> [ShownItem] {

@@ -1,5 +1,6 @@
 // Settings into the modules' own configurations: the one place where both sides are known.
 
+import Combiner
 import Interactions
 import KafkaIngest
 import OperationsServer
@@ -117,8 +118,27 @@ struct Assembly {
             rules: RuleParameters(
                 recency: recency, sourcesMax: settings.rules.sourcesMax,
                 prior: settings.rules.prior, backoff: settings.rules.backoff),
-            halfLivesSeconds: settings.popularity.halfLives.map { max(1, $0.components.seconds) },
-            itemsMax: settings.catalogue.itemsMax, pairsMax: settings.rules.pairsMax)
+            halfLivesSeconds: mixture == nil
+                ? halfLives : MixtureConfiguration.halfLives(beside: halfLives),
+            itemsMax: settings.catalogue.itemsMax, pairsMax: settings.rules.pairsMax,
+            mixture: mixture)
+    }
+
+    private var halfLives: [Int64] {
+        settings.popularity.halfLives.map { max(1, $0.components.seconds) }
+    }
+
+    private var mixture: MixtureConfiguration? {
+        let from = settings.mixture
+        guard from.enabled else { return nil }
+        var to = MixtureConfiguration()
+        to.learnInterval = from.learnInterval
+        to.usesModel = from.model
+        to.combiner.usesShortList = from.shortList
+        to.combiner.listsMax = from.listsMax
+        to.combiner.refitInterval = from.refitInterval
+        to.combiner.fitDelay = from.refitInterval / 5
+        return to
     }
 
     func pipeline() -> PipelineConfiguration {

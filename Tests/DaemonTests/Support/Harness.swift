@@ -126,6 +126,8 @@ final class Daemon {
         var usersCachedMax = 200_000
         var librdkafka: [String: String] = [:]
         var logLevel = "info"
+        /// Fits of few lists: a debug build is slow at them, and events wait for a fit.
+        var mixture = "{learn-interval: 64, lists-max: 200}"
         /// Further top-level lines.
         var extra = ""
     }
@@ -176,6 +178,7 @@ final class Daemon {
               staleness: 0s
             feeds:
               refresh-interval: 1s
+            mixture: \(options.mixture)
             \(options.extra)
 
             """

@@ -1,0 +1,58 @@
+// The combined list among the judged sources: made by the serving engine, learnt from as the daemon learns.
+
+public import Combiner
+public import Interactions
+import Recommender
+import Teachers
+
+extension Evaluator {
+    var needsMixture: Bool { configuration.sources.contains { $0.isMixture } }
+    public var combiner: Combiner? { engine.combiner }
+
+    /// Learns from an event that was listed, if it is one of those that teach.
+    func teachMixture(_ list: CandidateList, _ event: Interaction) {
+        guard learnsMixture,
+            Engine.isChosen(event, every: max(configuration.mixtureLearnInterval, 1))
+        else { return }
+        engine.learn(list, outcome: event.item.key)
+    }
+
+    /// Shows the combiner an event without judging it.
+    public func warm(_ event: Interaction) {
+        warm(event, given: states[event.user] ?? UserState())
+    }
+
+    public func warm(_ target: Interaction, after history: [Interaction]) {
+        var state = UserState()
+        for event in history { fold(event, into: &state, statistics: false) }
+        warm(target, given: state)
+    }
+
+    private func warm(_ event: Interaction, given state: UserState) {
+        guard engine.teachable(event, state) != nil, let list = mix(event, state) else { return }
+        teachMixture(list.list, event)
+    }
+
+    func mix(_ event: Interaction, _ state: UserState) -> MixedCandidates? {
+        guard needsMixture else { return nil }
+        return engine.mixture(
+            event.user.key, state, model: Self.modelName, now: event.time)
+    }
+
+    /// Items that no source proposes stand behind the list, all alike.
+    func mixedPlace(_ number: Int, by source: EvaluatedSource) -> Rank {
+        let list = mixed?.list
+        let count = list?.items.count ?? 0
+        let key = engine.statistics.items.keys[number]
+        guard let list, let combiner = engine.combiner,
+            let index = list.items.firstIndex(of: key)
+        else { return Rank(above: count, tied: max(candidateCount - count - 1, 0)) }
+        let scores = combiner.scores(
+            of: list,
+            by: source == .mixture ? combiner.ordering(among: list.present) : .linear)
+        let own = scores[index]
+        return Rank(
+            above: scores.reduce(0) { $0 + ($1 > own ? 1 : 0) },
+            tied: scores.reduce(-1) { $0 + ($1 == own ? 1 : 0) })
+    }
+}

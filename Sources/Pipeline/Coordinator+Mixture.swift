@@ -1,0 +1,156 @@
+// The combined list: served while something was learnt, fitted beside serving, explained feature by feature.
+//
+// Which weights serve at which event depends on the events alone. A fit that is late is therefore waited for: nothing
+// is folded whose events would be ordered by weights that are not there yet, while lists go on being answered.
+
+public import Combiner
+import DequeModule
+import Interactions
+import Ports
+import Recommender
+import Teachers
+
+extension Coordinator {
+    /// The combined list; nil when nothing was learnt yet, or sources are not combined.
+    func makeMixedList(_ request: RecommendRequest, state: UserState) -> Recommendation? {
+        guard engine.isMixing else { return nil }
+        var ordering = Ordering.linear
+        var isModelled = false
+        let items = arrange(request, state: state) { count, gate in
+            guard
+                let candidates = engine.mixture(
+                    request.user.key, state, session: request.session.map(\.key),
+                    candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
+                    exclude: excluded(request), gate: gate, now: wall)
+            else { return nil }
+            isModelled = candidates.list.present.contains(.model)
+            let list = engine.recommendMixed(
+                candidates, for: state, count: count, gate: gate, now: wall)
+            ordering = list.ordering
+            return list.items
+        }
+        guard let items else { return nil }
+        var list = Recommendation(
+            items: items.compactMap(place), rung: ordering.name,
+            model: isModelled ? engine.modelVersion : nil,
+            asOf: asOf(request.user, state: state), version: 0)
+        if configuration.hasModel, engine.mixesModel, !isModelled { list.missing = ["model"] }
+        return list
+    }
+
+    /// The explanation of the list that is served, where that is the combined one; else as it was given.
+    func explainMixed(
+        _ item: ItemID, _ user: UserID, _ state: UserState, _ plain: Explanation
+    ) -> Explanation {
+        guard engine.isMixing,
+            let place = engine.explainMixed(item.key, user: user.key, state, now: wall)
+        else { return plain }
+        var explanation = plain
+        let loss: MixtureExplanation.Loss? =
+            switch plain.removedBy {
+            case Removal.seen.rawValue: .seen
+            case .some: .filtered
+            case nil where place.rank == nil: .notProposed
+            case nil: place.rank ?? 0 > RecommendRequest.countDefault ? .belowTheCut : nil
+            }
+        explanation.rank = plain.removedBy == nil ? place.rank : nil
+        explanation.score = place.score
+        explanation.mixture = MixtureExplanation(
+            rung: place.ordering.name, weightsVersion: place.weightsVersion,
+            candidateCount: place.candidateCount, proposedBy: place.proposedBy,
+            features: place.features.map {
+                .init(
+                    name: $0.feature.name, value: Double($0.value), weight: Double($0.weight),
+                    contribution: Double($0.contribution))
+            }, firstStage: Double(place.firstStage), correction: place.correction.map(Double.init),
+            lostAt: loss)
+        return explanation
+    }
+
+    /// Has a fit made that the events just applied have begun, and forgets lists of weights of before.
+    func tendMixture() {
+        guard engine.combiner != nil else { return }
+        if let fit = engine.takeFitOrder() { act(.fitMixture(fit, generation)) }
+        let version = engine.combiner?.weights.version ?? 0
+        if version != mixtureVersion {
+            mixtureVersion = version
+            versions.raiseAll()
+        }
+    }
+
+    public func mixtureFitted(_ ticket: Ticket, _ weights: CombinerWeights) {
+        guard ticket == generation else { return }
+        engine.deliver(weights)
+        for partition in owned.keys.sorted() { foldReady(partition) }
+    }
+
+    /// Whether so many more runs may be folded before the weights of a fit under way are needed.
+    func isBeforeFit(_ runs: [Pending], _ next: Pending) -> Bool {
+        guard let left = engine.listsBeforeFitDue,
+            let interval = configuration.engine.mixture?.learnInterval
+        else { return true }
+        var chosen = 0
+        for run in runs + [next] {
+            for case .log(let record) in run.entries {
+                guard case .interaction(let event) = record.entry else { continue }
+                if Engine.isChosen(event, every: interval) { chosen += 1 }
+            }
+        }
+        return chosen < left
+    }
+
+    // MARK: - To be seen
+
+    private var mixtureMeters: [(name: String, meter: Meter)] {
+        guard let combiner = engine.combiner else { return [] }
+        return [("served", combiner.served)]
+            + Ordering.all.map { ordering in
+                let name = ordering.name
+                return (
+                    name.hasPrefix("mix-") && ordering != .linear
+                        ? String(name.dropFirst(4)) : name, combiner.meter(of: ordering)
+                )
+            }.filter { $0.1.listCount > 0 }
+    }
+
+    var mixtureGauges: [(String, Double)] {
+        guard let combiner = engine.combiner else { return [] }
+        return [
+            ("mixture_version", Double(combiner.weights.version)),
+            ("mixture_lists_scored", Double(combiner.scoredCount)),
+        ]
+            + mixtureMeters.flatMap { name, meter in
+                let metric = "mixture_" + String(name.map { $0 == "-" ? "_" : $0 })
+                let count = Double(max(meter.listCount, 1))
+                return [
+                    (metric + "_hit_rate", meter.hitRate), (metric + "_gain", meter.gain),
+                    (metric + "_hit_rate_total", Double(meter.hitCount) / count),
+                    (metric + "_gain_total", meter.gainSum / count),
+                ]
+            }
+    }
+
+    var mixtureInfo: [InfoSection] {
+        guard let combiner = engine.combiner else { return [] }
+        func rounded(_ value: Double) -> Double { (value * 1e5).rounded() / 1e5 }
+        let meters = mixtureMeters.map { name, meter in
+            let count = Double(max(meter.listCount, 1))
+            return InfoLine(
+                "mixture_" + String(name.map { $0 == "-" ? "_" : $0 }),
+                "hit_rate=\(rounded(meter.hitRate)),gain=\(rounded(meter.gain)),"
+                    + "hit_rate_total=\(rounded(Double(meter.hitCount) / count)),"
+                    + "gain_total=\(rounded(meter.gainSum / count)),lists=\(meter.listCount)")
+        }
+        return [
+            InfoSection(
+                title: "Mixture",
+                lines: [
+                    InfoLine(
+                        "mixture_serves", combiner.isReady ? combiner.ordering.name : "not yet"),
+                    InfoLine("mixture_version", "\(combiner.weights.version)"),
+                    InfoLine("mixture_weights", String(combiner.weights.digest, radix: 16)),
+                    InfoLine("mixture_lists_scored", "\(combiner.scoredCount)"),
+                ] + meters)
+        ]
+    }
+}

@@ -1,0 +1,291 @@
+// What the combiner learns in the daemon's state machine: a function of the log, whatever the batches, the restarts, or
+// how long fits take.
+
+import Combiner
+import Interactions
+import Pipeline
+import Ports
+import Recommender
+import Simulation
+import Teachers
+import TestKit
+import Testing
+
+/// One coordinator with one store and one partition, delivered to in order.
+private final class SoleDaemon {
+    static let types = EventTypes([
+        EventType(name: "view", weight: 1, seen: .always),
+        EventType(name: "dislike", weight: -1, seen: .always),
+    ])
+    static let itemCount = 90
+
+    let configuration: PipelineConfiguration
+    var coordinator: Coordinator
+    var store = SimulatedStore()
+    var time: Milliseconds = 0
+    /// Fits that were ordered and are not delivered.
+    var heldFits: [(fit: CombinerFit, ticket: Ticket)] = []
+    var holdsFits = false
+    var checkpointCount = 0
+    var missedFitCount = 0
+
+    init(learnInterval: Int = 1, enabled: Bool = true) {
+        var engine = EngineConfiguration(
+            history: HistoryRules(types: Self.types, historyMax: 30),
+            halfLivesSeconds: MixtureConfiguration.halfLives(beside: [50_000]))
+        if enabled {
+            var mixture = MixtureConfiguration()
+            mixture.learnInterval = learnInterval
+            mixture.proposalsMax = 6
+            mixture.combiner.listsMax = 40
+            mixture.combiner.listsMin = 15
+            mixture.combiner.refitInterval = 50
+            mixture.combiner.fitDelay = 11
+            mixture.combiner.shortListCount = 5
+            mixture.combiner.passes = 1
+            engine.mixture = mixture
+        }
+        var configuration = PipelineConfiguration(
+            engine: engine, feedEpoch: 1, partition: { _, _ in 0 },
+            decodeItem: { id, _ in
+                ItemRecord(id: id, title: id.text, categories: ["c\(id.key % 5)", "d"])
+            })
+        configuration.commitEventsMax = 64
+        configuration.checkpointIntervalMilliseconds = 1_000
+        self.configuration = configuration
+        coordinator = Coordinator(configuration)
+        begin()
+    }
+
+    /// `kill -9` and another start with what the store has.
+    func restart() {
+        coordinator = Coordinator(configuration)
+        heldFits = []
+        begin()
+    }
+
+    private func begin() {
+        deliver { $0.storeHealthChanged(StoreHealth(incarnation: "1")) }
+        deliver { $0.sourceReady(interactionPartitions: 1, itemPartitions: 1) }
+        deliver { $0.partitionsAssigned([0]) }
+    }
+
+    func deliver(_ message: (Coordinator) -> Void) {
+        coordinator.now = time
+        coordinator.wall = Self.end
+        message(coordinator)
+        for action in coordinator.takeActions() { perform(action) }
+    }
+
+    func feed(_ log: [RecordBatch.Entry], upTo end: Int, batch: Int) {
+        while true {
+            let next = Int(store.partitions[0]?.nextOffset ?? 0)
+            guard next < end else { return }
+            let last = min(next + batch, end)
+            let run = RecordBatch(
+                partition: 0, firstOffset: Offset(next == 0 ? -1 : next),
+                entries: Array(log[next..<last]), nextOffset: Offset(last),
+                recordCount: last - next)
+            deliver { $0.received(run) }
+            if Int(store.partitions[0]?.nextOffset ?? 0) == next { return }
+        }
+    }
+
+    func tick() {
+        time += 2_000
+        deliver { $0.tick() }
+    }
+
+    func deliverFits() {
+        let fits = heldFits
+        heldFits = []
+        for (fit, ticket) in fits { deliver { $0.mixtureFitted(ticket, fit.run()) } }
+    }
+
+    var info: [String: String] {
+        var found: [String: String] = [:]
+        for line in coordinator.infoSections().flatMap(\.lines) { found[line.key] = line.value }
+        return found
+    }
+
+    func list(_ user: String, mode: ServingMode = .auto, count: Int = 10) throws -> Recommendation {
+        var found: Recommendation?
+        let id = try #require(UserID(user))
+        deliver { coordinator in
+            coordinator.recommend(RecommendRequest(user: id, count: count, mode: mode)) {
+                found = try? $0.get()
+            }
+        }
+        return try #require(found)
+    }
+
+    static let end: Milliseconds = 1_700_000_000_000 + 4_000 * 60_000
+
+    private func perform(_ action: Action) {
+        switch action {
+        case .prepare: deliver { $0.prepared(.success(())) }
+        case .loadCatalogue:
+            let items = (0..<Self.itemCount).compactMap { ItemID("item-\($0)") }
+                .map { (id: $0, json: [UInt8(1)]) }
+            deliver {
+                $0.catalogueLoaded(.success(StoredCatalogue(items: items, nextOffsets: [:])))
+            }
+        case .loadCheckpoint(let ticket):
+            let checkpoint = store.checkpoint
+            deliver { $0.checkpointLoaded(ticket, .success(checkpoint)) }
+        case .readDeltas(let purpose, let after, let ticket):
+            let read = store.deltas(after: after, limit: 3)
+            deliver { $0.deltasRead(purpose, ticket, .success(read)) }
+        case .claim(let partition, let ticket):
+            let claim = store.claim(partition, clock: time)
+            deliver { $0.claimed(partition, ticket, .success(claim)) }
+        case .load(let partition, let users, let ticket):
+            let stored = store.partitions[partition]?.users ?? [:]
+            deliver { $0.loaded(partition, users, ticket, .success(users.map { stored[$0] })) }
+        case .commit(let commit):
+            let outcome = store.commit(commit)
+            deliver {
+                $0.committed(commit.partition, sequence: commit.sequence, .success(outcome))
+            }
+        case .saveCheckpoint(let snapshot, let sequences, _):
+            checkpointCount += 1
+            store.save(
+                StatisticsCheckpoint(
+                    sequences: sequences,
+                    chunks: snapshot.chunks(
+                        fingerprint: configuration.engine.history.fingerprint)))
+            deliver { $0.checkpointSaved(.success(0), seconds: 0) }
+        case .fitMixture(let fit, let ticket):
+            if holdsFits {
+                heldFits.append((fit, ticket))
+            } else {
+                deliver { $0.mixtureFitted(ticket, fit.run()) }
+            }
+        case .foldAgain(let partition): deliver { $0.foldReady(partition) }
+        case .fail(let reason): Issue.record("\(reason)")
+        default: break
+        }
+    }
+}
+
+@Suite("The combiner in the pipeline")
+struct MixtureTests {
+    /// Users who mostly go from an item to the one that follows it.
+    private static func log(_ count: Int, seed: UInt64 = 5) -> [RecordBatch.Entry] {
+        var random = SeededRandom(seed: seed)
+        var last: [Int: Int] = [:]
+        return (0..<count).compactMap { place in
+            let number = random.below(120)
+            let before = last[number] ?? random.below(SoleDaemon.itemCount)
+            let next =
+                random.chance(0.6)
+                ? (before * 7 + 3) % SoleDaemon.itemCount : random.below(SoleDaemon.itemCount)
+            last[number] = next
+            guard let user = UserID("user-\(number)"), let item = ItemID("item-\(next)") else {
+                return nil
+            }
+            let time = 1_700_000_000_000 + Milliseconds(place * 60_000)
+            let entry: LogEntry =
+                random.chance(0.004)
+                ? .forget(user)
+                : .interaction(
+                    Interaction(
+                        user: user, item: item, type: random.chance(0.05) ? 1 : 0, time: time,
+                        eventKey: UInt64(random.below(5_000))))
+            return RecordBatch.Entry(offset: Offset(place), entry: entry)
+        }
+    }
+
+    /// What must agree: weights, meters, and lists.
+    private static func outcome(_ daemon: SoleDaemon) throws -> [String] {
+        let info = daemon.info.filter { $0.key.hasPrefix("mixture") }
+        let lists = try (0..<20).map { number in
+            let list = try daemon.list("user-\(number)")
+            return "\(list.rung) "
+                + list.items.map { "\($0.id):\($0.score)" }.joined(separator: " ")
+        }
+        return info.map { "\($0)=\($1)" }.sorted() + lists
+            + [daemon.coordinator.engine.statistics.digest]
+    }
+
+    private static func run(
+        batch: Int, learnInterval: Int = 1, _ count: Int = 600,
+        each step: (SoleDaemon, Int) -> Void = { _, _ in }
+    ) throws -> SoleDaemon {
+        let log = log(count)
+        let daemon = SoleDaemon(learnInterval: learnInterval)
+        for end in stride(from: 100, through: count, by: 100) {
+            daemon.feed(log, upTo: end, batch: batch)
+            step(daemon, end)
+        }
+        #expect(daemon.store.partitions[0]?.nextOffset == Offset(count))
+        return daemon
+    }
+
+    @Test("learns the same from the same log, whatever the size of batches", arguments: [1, 3])
+    func batches(interval: Int) throws {
+        let expected = try Self.outcome(Self.run(batch: 1, learnInterval: interval))
+        #expect(expected.contains { $0.hasPrefix("mixture_version") && $0 != "mixture_version=0" })
+        #expect(expected.contains { $0.hasPrefix("mix") && $0.contains(" item-") })
+        for batch in [7, 64] {
+            let found = try Self.outcome(Self.run(batch: batch, learnInterval: interval))
+            #expect(found == expected, "batches of \(batch)")
+        }
+    }
+
+    @Test("a restart changes nothing, with and without a checkpoint", arguments: [1, 4])
+    func restarts(checkpointEvery: Int) throws {
+        let expected = try Self.outcome(Self.run(batch: 10))
+        let daemon = try Self.run(batch: 10) { daemon, end in
+            if end / 100 % checkpointEvery == 0 { daemon.tick() }
+            if end % 200 == 100 { daemon.restart() }
+        }
+        #expect(daemon.checkpointCount >= 1)
+        #expect(try Self.outcome(daemon) == expected)
+    }
+
+    @Test("waits for a fit that is late, and serves meanwhile")
+    func lateFits() throws {
+        let expected = try Self.outcome(Self.run(batch: 10))
+        let log = Self.log(600)
+        let daemon = SoleDaemon()
+        daemon.holdsFits = true
+        var waits = 0
+        for _ in 0..<100 {
+            daemon.feed(log, upTo: 600, batch: 10)
+            if daemon.store.partitions[0]?.nextOffset == 600 { break }
+            waits += 1
+            #expect(daemon.heldFits.count == 1)
+            _ = try daemon.list("user-1")
+            // A checkpoint does not wait.
+            daemon.tick()
+            daemon.deliverFits()
+        }
+        daemon.deliverFits()
+        #expect(waits >= 5)
+        #expect(try Self.outcome(daemon) == expected)
+    }
+
+    @Test("off, nothing is learnt and lists are those of the rules")
+    func off() throws {
+        let log = Self.log(400)
+        let daemon = SoleDaemon(enabled: false)
+        daemon.feed(log, upTo: 400, batch: 50)
+        #expect(try daemon.list("user-1").rung == "cf")
+        #expect(daemon.info["mixture_version"] == nil)
+    }
+
+    @Test("a combined list is as long as it is asked for, without seen items, and repeats nothing")
+    func lengths() throws {
+        let daemon = try Self.run(batch: 20)
+        for number in 0..<30 {
+            let rules = try daemon.list("user-\(number)", mode: .cf, count: 1_000)
+            let mixed = try daemon.list("user-\(number)", count: 1_000)
+            #expect(mixed.rung.hasPrefix("mix"))
+            #expect(Set(mixed.items.map(\.id)) == Set(rules.items.map(\.id)))
+            #expect(mixed.items.count == rules.items.count)
+            let scores = mixed.items.map(\.score)
+            #expect(scores == scores.sorted(by: >))
+        }
+    }
+}
