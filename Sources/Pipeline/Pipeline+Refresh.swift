@@ -25,7 +25,7 @@ extension Pipeline {
     }
 
     /// Hands over every stored history; a user may come twice. `page` says whether to go on. Both are called on the
-    /// lane of models, which is not nice enough to be busy with anything long.
+    /// lane of models, and the next page is asked for when one is taken.
     public func readHistories(
         page: @escaping @Sendable ([UserHistory]) -> Bool,
         done: @escaping @Sendable (Result<Void, PortError>) -> Void

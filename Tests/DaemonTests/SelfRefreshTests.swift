@@ -141,7 +141,7 @@ extension DaemonTests {
             let world = try await World(
                 """
                   enabled: true
-                  interval: 3s
+                  interval: 8s
                 """)
             try await world.start()
             try #require(await world.ended("published"), "\(world.words)")
@@ -210,6 +210,30 @@ extension DaemonTests {
             }
             #expect(clean, "\(world.debris) \(world.daemon.lastWords)")
             #expect(world.store.versions.isEmpty && world.store.current == nil)
+        }
+
+        @Test(
+            "while another holds the lease nothing begins; overtaken by another, nothing is published"
+        )
+        func lease() async throws {
+            let world = try await World(options: World.quick + ["--epochs", "150"])
+            try await world.start()
+            let key = "millrace:{lease}:refresh"
+            let later = Int64(Date().timeIntervalSince1970 * 1_000) + 600_000
+            try await world.redis.command(
+                "HSET", key, "token", "\(later)", "until", "\(later)", "owner", "other")
+            _ = try world.daemon.ask("MODEL.REFRESH")
+            try #require(await world.ended("waiting"), "\(world.words)")
+            // The other is gone without a word, and comes back in the middle of our refresh.
+            try await world.redis.command("HSET", key, "until", "0")
+            _ = try world.daemon.ask("MODEL.REFRESH")
+            _ = try #require(await world.learning(), "\(world.words)")
+            try await world.redis.command("HSET", key, "token", "\(later + 1_000)")
+            try #require(await world.ended("failed"), "\(world.words)")
+            let reason = try world.daemon.info("refresh_last_reason") ?? ""
+            #expect(reason.contains("the lease was taken"), "\(reason)")
+            #expect(world.store.current == nil && world.store.versions.isEmpty)
+            #expect(try world.serving() == world.base.version && world.debris.isEmpty)
         }
 
         @Test("longer than its time, or larger than its memory: ended, and what serves stays")
