@@ -29,9 +29,14 @@ extension Coordinator {
         tellPulse()
         observeGauges()
         let due = feeds.due(
-            now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256)
+            now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256,
+            listsMax: Self.feedListsATick)
         for user in due { refresh(user) }
     }
+
+    /// Feeds whose list is made again because time passed; a combined list takes half a millisecond, and events and
+    /// requests wait meanwhile. Those left over come with the next ticks.
+    private static let feedListsATick = 32
 
     /// A few milliseconds of work: ingest does not wait for a big catalogue.
     private static let itemsEncodedATick = 64

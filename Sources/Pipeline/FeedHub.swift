@@ -122,9 +122,11 @@ struct FeedHub {
     }
 
     /// Users whose list is due for another look because others changed the statistics; closes feeds nobody reads.
-    mutating func due(now: Milliseconds, interval: Milliseconds, limit: Int) -> [UserID] {
+    mutating func due(
+        now: Milliseconds, interval: Milliseconds, limit: Int, listsMax: Int
+    ) -> [UserID] {
         var found: [UserID] = []
-        for _ in 0..<min(limit, rounds.count) {
+        for _ in 0..<min(limit, rounds.count) where found.count < listsMax {
             guard let user = rounds.popFirst(), let feed = feeds[user] else { continue }
             if feed.observers.isEmpty, now - feed.readAt > idleMax {
                 feeds[user] = nil

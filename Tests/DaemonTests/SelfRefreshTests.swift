@@ -240,8 +240,8 @@ extension DaemonTests {
         func limits() async throws {
             let world = try await World(
                 """
-                  time-max: 2s
-                """, options: World.quick + ["--epochs", "1000"])
+                  time-max: 1s
+                """, options: World.quick + ["--epochs", "1000", "--batch", "1"])
             try await world.start()
             _ = try world.daemon.ask("MODEL.REFRESH")
             try #require(await world.ended("failed"), "\(world.words)")
@@ -251,7 +251,7 @@ extension DaemonTests {
             let path = world.daemon.configurationPath
             let before = try String(contentsOfFile: path, encoding: .utf8)
             try world.daemon.write(
-                before.replacingOccurrences(of: "time-max: 2s", with: "memory-max: 64MiB"))
+                before.replacingOccurrences(of: "time-max: 1s", with: "memory-max: 64MiB"))
             world.daemon.process?.signal(SIGHUP)
             let reloaded = await holds { world.daemon.errors.contains("refresh.memory-max") }
             #expect(reloaded, "\(world.daemon.lastWords)")
