@@ -35,6 +35,8 @@ public struct ListGate: Sendable {
     /// Nil: everything passes as it is.
     private let rules: Rules?
 
+    var isOpen: Bool { rules == nil }
+
     /// Lets everything pass.
     public static let open = ListGate(rules: nil)
 

@@ -81,7 +81,8 @@ public struct ListScorer: Sendable {
         begin(request, statistics)
         var round = Round(
             request: request, keys: statistics.items.keys, popularity: statistics.popularity,
-            backoff: backoff, catalogue: catalogue, best: TopList(limit: request.count))
+            backoff: backoff, catalogue: catalogue, best: TopList(limit: request.count),
+            isOpen: request.gate.isOpen)
         if let candidates = request.candidates {
             for key in Set(candidates) {
                 guard let number = statistics.items.number(of: key) else { continue }
@@ -106,7 +107,8 @@ public struct ListScorer: Sendable {
         teacher.score(user, from: statistics, into: &scores)
         var round = Round(
             request: request, keys: statistics.items.keys, popularity: statistics.popularity,
-            backoff: 0, catalogue: catalogue, best: TopList(limit: request.count))
+            backoff: 0, catalogue: catalogue, best: TopList(limit: request.count),
+            isOpen: request.gate.isOpen)
         if let candidates = request.candidates {
             for key in Set(candidates) {
                 guard let number = statistics.items.number(of: key), scores[number] != 0
@@ -155,11 +157,12 @@ public struct ListScorer: Sendable {
 
     private func offer(_ number: KeyIndex.Number, in round: inout Round) {
         let plain = scores[number] + round.backoff * round.popularity.share(number)
-        let key = round.keys[Int(number)]
-        guard round.best.admits(round.gate.bound(plain, .linear)),
+        guard round.best.admits(round.isOpen ? plain : round.gate.bound(plain, .linear)),
             stamps[Int(number)] != self.round,
-            round.catalogue.isRecommendable(number, now: round.request.now),
-            let score = round.gate.adjusted(plain, of: key, .linear)
+            round.catalogue.isRecommendable(number, now: round.request.now)
+        else { return }
+        let key = round.keys[Int(number)]
+        guard let score = round.isOpen ? plain : round.gate.adjusted(plain, of: key, .linear)
         else { return }
         round.best.offer(Candidate(number: number, key: key, score: score))
     }
@@ -168,7 +171,9 @@ public struct ListScorer: Sendable {
     private func offerPopular(_ order: PopularityOrder, itemCount: Int, in round: inout Round) {
         for number in order.top {
             let share = round.backoff * round.popularity.share(number)
-            guard round.best.admits(round.gate.bound(share, .linear)) else { return }
+            guard round.best.admits(round.isOpen ? share : round.gate.bound(share, .linear)) else {
+                return
+            }
             if scores[number] == 0 { offer(number, in: &round) }
         }
         // The order is exhausted: everything not in it, which is rare or the list is long.
@@ -190,5 +195,7 @@ private struct Round {
     let backoff: Double
     let catalogue: Catalogue
     var best: TopList
+    /// Asking the gate about an item counts a reference, which most lists need not pay.
+    let isOpen: Bool
     var gate: ListGate { request.gate }
 }
