@@ -57,6 +57,9 @@ extension DaemonTests {
                 "--gate-share", "0.3", "--replay", "0",
             ]
 
+            /// Learns for longer than any test waits: what is done in its middle meets its middle on any machine.
+            static let long = quick + ["--epochs", "1000", "--batch", "1"]
+
             init(_ settings: String = "", options: [String] = quick) async throws {
                 folder = try TemporaryDirectory()
                 broker = try await Broker()
@@ -185,8 +188,7 @@ extension DaemonTests {
 
         @Test("kill -9 of the process, then of the daemon: the version before serves, no debris")
         func killed() async throws {
-            // Long enough to be met in the middle.
-            let world = try await World(options: World.quick + ["--epochs", "1000"])
+            let world = try await World(options: World.long)
             try await world.start()
             _ = try world.daemon.ask("MODEL.REFRESH")
             let child = try #require(await world.learning(), "\(world.words)")
@@ -216,7 +218,7 @@ extension DaemonTests {
             "while another holds the lease nothing begins; overtaken by another, nothing is published"
         )
         func lease() async throws {
-            let world = try await World(options: World.quick + ["--epochs", "150"])
+            let world = try await World(options: World.long)
             try await world.start()
             let key = "millrace:{lease}:refresh"
             let later = Int64(Date().timeIntervalSince1970 * 1_000) + 600_000
@@ -241,7 +243,7 @@ extension DaemonTests {
             let world = try await World(
                 """
                   time-max: 1s
-                """, options: World.quick + ["--epochs", "1000", "--batch", "1"])
+                """, options: World.long)
             try await world.start()
             _ = try world.daemon.ask("MODEL.REFRESH")
             try #require(await world.ended("failed"), "\(world.words)")

@@ -14,7 +14,8 @@ final class DemoStage {
 
     /// Starts Redis and the broker; the daemon comes with `startDaemon`.
     init(partitions: Int32) throws {
-        var template = Array("/tmp/millrace-demo.XXXXXX".utf8CString)
+        // Not TMPDIR: a Unix socket's path has room for 108 bytes.
+        var template = Array(("/tmp/millrace-demo." + String(repeating: "X", count: 6)).utf8CString)
         guard unsafe mkdtemp(&template) != nil else { throw CommandFailure(systemReason()) }
         folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         do {
