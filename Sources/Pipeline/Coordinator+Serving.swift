@@ -206,6 +206,7 @@ extension Coordinator {
                                 .init(item: name(of: $0.source), contribution: $0.contribution)
                             },
                             removedBy: ranking.removal?.rawValue,
+                            summary: summaryRead(of: state),
                             asOf: asOf(user, state: state)))))
         }
     }

@@ -239,6 +239,14 @@ extension Coordinator {
 // MARK: - Shown
 
 extension Coordinator {
+    /// What of the user's summary the model that serves has read.
+    func summaryRead(of state: UserState) -> SummaryRead? {
+        guard engine.modelReads(summary: state.summary),
+            let record = try? SummaryRecord(decoding: state.summary)
+        else { return nil }
+        return SummaryRead(version: record.version, blockCount: record.blockCount)
+    }
+
     /// Titles of the history that stand for the profile are looked for among so many of the newest.
     private static let anchorCandidatesMax = 64
 

@@ -122,6 +122,19 @@ public struct Recommendation: Sendable, Hashable {
     }
 }
 
+/// Which state of a user's summary a model has read.
+public struct SummaryRead: Sendable, Hashable {
+    /// Of the summariser.
+    public var version: UInt64
+    /// Blocks that the text was made of.
+    public var blockCount: UInt64
+
+    public init(version: UInt64, blockCount: UInt64) {
+        self.version = version
+        self.blockCount = blockCount
+    }
+}
+
 /// `REC.EXPLAIN`: why an item is in, or not in, a user's list.
 public struct Explanation: Sendable, Hashable {
     public struct Source: Sendable, Hashable {
@@ -154,12 +167,15 @@ public struct Explanation: Sendable, Hashable {
     public var mixture: MixtureExplanation?
     /// Why it cannot be in the list (`seen`, `not in the catalogue`, `unavailable`, `expired`); nil when it can.
     public var removedBy: String?
+    /// The summary that the model has read; nil when it has read none.
+    public var summary: SummaryRead?
     public var asOf: AsOf
 
     public init(
         rank: Int?, score: Double, sources: [Source], evidence: [Evidence], removedBy: String?,
-        asOf: AsOf
+        summary: SummaryRead? = nil, asOf: AsOf
     ) {
+        self.summary = summary
         self.rank = rank
         self.score = score
         self.sources = sources

@@ -219,7 +219,7 @@ enum ListText {
     }
 
     static func write(_ explanation: Explanation, of item: ItemID, to writer: inout ReplyWriter) {
-        writer.map(explanation.mixture == nil ? 7 : 8)
+        writer.map(7 + (explanation.mixture == nil ? 0 : 1) + (explanation.summary == nil ? 0 : 1))
         writer.bulk("item")
         writer.bulk(item.text)
         writer.bulk("rank")
@@ -244,6 +244,14 @@ enum ListText {
         if let mixture = explanation.mixture {
             writer.bulk("mixture")
             write(mixture, to: &writer)
+        }
+        if let summary = explanation.summary {
+            writer.bulk("summary")
+            writer.map(2)
+            writer.bulk("version")
+            writer.bulk(String(summary.version, radix: 16))
+            writer.bulk("blocks")
+            writer.integer(Int(clamping: summary.blockCount))
         }
         writer.bulk("asof")
         write(explanation.asOf, rung: nil, to: &writer)

@@ -41,6 +41,14 @@ public struct TemplateSummariser: Summariser {
         return whole.encoded()
     }
 
+    /// The text of a summary as it lies in a user's state; empty when there is none, or another writer made it.
+    public func text(ofStored bytes: [UInt8]) -> String {
+        guard let record = try? SummaryRecord(decoding: bytes), record.version == version else {
+            return ""
+        }
+        return text(of: record.body)
+    }
+
     func profile(_ body: [UInt8]) -> InterestProfile {
         (try? InterestProfile(decoding: body)) ?? InterestProfile()
     }
