@@ -52,7 +52,7 @@ public struct ItemModelFolder: Sendable {
     }
 
     /// The tokens of a user's summary, for a model that reads them; none for an empty text.
-    public func tokens(ofSummary text: String) -> [Int32] {
+    public func summaryTokens(of text: String) -> [Int32] {
         guard let reading = parameters.layout.shape.summaries, !text.isEmpty else { return [] }
         return tokenizer.encodeFramed(text, contentMax: reading.tokensMax)
     }

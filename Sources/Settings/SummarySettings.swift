@@ -8,6 +8,7 @@ public struct SummarySettings: Sendable, Hashable {
     public var summariser = Maker.template
     public var blockSize = 5
     public var openEventsMax = 100
+    public var repairBlocks = 20
     public var promptFolder: String?
     public var model = "default"
     public var folder: String?
@@ -43,6 +44,12 @@ extension SettingKey {
             """
             Events of a user that may wait for a language model, at least a block; beyond it the oldest
             block is lost to the summary, and counted. The template loses none.
+            """),
+        SettingKey(
+            "summaries.repair-blocks", \.summaries.repairBlocks, .integer(0...1_000_000),
+            """
+            Blocks after which a language model's summary is written anew from the events that the history
+            still has, in parts that are merged; 0 is never.
             """),
         SettingKey(
             "summaries.prompts", \.summaries.promptFolder, .orNull(.name(bytesMax: 4_096)),

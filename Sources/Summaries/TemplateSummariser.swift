@@ -7,8 +7,8 @@ public struct TemplateSummariser: Summariser {
     public init() {}
 
     public var name: String { "template" }
-    /// Changes with the rules by which traits are taken, counted or kept.
-    public var version: UInt64 { 0x7465_6D70_6C61_0001 }
+    /// Changes with the rules by which traits are taken, counted, kept or stored.
+    public var version: UInt64 { 0x7465_6D70_6C61_0002 }
 
     /// Whole blocks that are left open before they are folded, all at once: reading and writing a profile costs more
     /// than adding to it, and one block after the other gives the same bytes.

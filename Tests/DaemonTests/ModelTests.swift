@@ -59,7 +59,7 @@ extension DaemonTests {
             }
             let logits = scorer.logits(
                 states: scorer.states(
-                    of: [numbers], summaries: [folder.tokens(ofSummary: summary)], table: table),
+                    of: [numbers], summaries: [folder.summaryTokens(of: summary)], table: table),
                 table: table)
             return logits.indices.filter { !history.contains(items[$0].text) }
                 .sorted { logits[$0] > logits[$1] }.prefix(count).map { items[$0].text }

@@ -55,8 +55,8 @@ struct TemplateTests {
         var random = SeededRandom(seed: UInt64(seed))
         let blocks = (0..<300).map { _ in (0..<5).map { _ in Self.drawn(&random, names: 5_000) } }
         let body = recurrent(blocks)
-        // Names of 40 bytes at ten bits, all sums at their largest.
-        #expect(body.count <= 16 + 36 * (1 + 50 + 3 + 16 * 5))
+        // Names of 40 bytes as they are, all sums at their largest.
+        #expect(body.count <= 16 + 36 * (2 + 40 + 3 + 16 * 6))
         #expect(body == recurrent(blocks))
         #expect(template.text(of: body).utf8.count <= summaryTextBytesMax)
     }

@@ -180,7 +180,7 @@ final class ModelLoader: Sendable {
                     + "them (summaries.summariser: template)", [("version", folder.version)])
             return nil
         }
-        return { folder.tokens(ofSummary: template.text(ofStored: $0)) }
+        return { folder.summaryTokens(of: template.text(ofStored: $0)) }
     }
 
     private func store(_ cache: TextVectorCache, in file: String?) {
