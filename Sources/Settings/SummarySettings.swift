@@ -54,7 +54,7 @@ extension SettingKey {
         SettingKey(
             "summaries.prompts", \.summaries.promptFolder, .orNull(.name(bytesMax: 4_096)),
             """
-            A folder with instruction.txt, first.txt and next.txt in place of the built-in prompts, which
+            A folder with instruction.txt, first.txt, next.txt and merge.txt in place of the built-in prompts, which
             are in Config/prompts. Other words are another version: summaries begin anew.
             """),
         SettingKey(
