@@ -56,7 +56,7 @@ extension DaemonTests.Models {
         func add(_ range: Range<Int>) async throws {
             for item in range { _ = try connection.ask("EVENT.ADD", "ann", "item-\(item)", "view") }
             let folded = await holds {
-                try connection.ask("USER.GET", "ann")["events"]?.number == range.upperBound
+                try connection.ask("USER.GET", "ann")["events"]?.number == Double(range.upperBound)
             }
             try #require(folded, "\(daemon.lastWords)")
         }
