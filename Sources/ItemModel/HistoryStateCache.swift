@@ -41,8 +41,8 @@ public struct HistoryStateCache {
     public mutating func removeAll() { entries.removeAll() }
 
     /// The state of a user with this history (numbers of items, oldest first). Nil for an empty history. `vector` gives
-    /// the vector of an item's number. `summaryKey` names the summary's text; under another one the state is built anew,
-    /// with the vector that `summary` gives, if any.
+    /// the vector of an item's number. `summaryKey` names the summary's text; under another one the state is built
+    /// anew, with the vector that `summary` gives, if any.
     public mutating func state(
         of user: UInt64, history: [Int32], summaryKey: UInt64 = 0,
         summary: () -> [Float] = { [] }, vector: (Int32) -> [Float]

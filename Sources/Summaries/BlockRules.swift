@@ -13,7 +13,8 @@ public struct DueBlock: Sendable, Hashable {
     public var number: UInt64
     /// Blocks.
     public var count = 1
-    /// Hash of the blocks' events and of the summary before them: the same number after a `USER.FORGET` is another block.
+    /// Hash of the blocks' events and of the summary before them: the same number after a `USER.FORGET` is another
+    /// block.
     public var fingerprint: UInt64
     /// Oldest first.
     public var events: [HistoryEntry]

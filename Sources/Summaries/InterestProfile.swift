@@ -163,8 +163,8 @@ struct InterestProfile: Sendable {
     // MARK: - Stored form
 
     // Format, number of blocks, then bits: whether any sum is negative; for each kind the number of its traits, and for
-    // each of these in the order of their keys its name (of a price the number of its band), the spans that are not zero
-    // (only so many as have been), and the sums.
+    // each of these in the order of their keys its name (of a price the number of its band), the spans that are not
+    // zero (only so many as have been), and the sums.
     func encoded() -> [UInt8] {
         var head = ByteWriter(reserving: 16 + traits.count * 16)
         head.byte(Self.format)

@@ -119,8 +119,8 @@ struct PackedBitsReader {
     }
 }
 
-/// Bytes of names in four classes: the sixteen most frequent in five bits, sixteen more in six, capitals and the like in
-/// eight, all others in eleven.
+/// Bytes of names in four classes: the sixteen most frequent in five bits, sixteen more in six, capitals and the like
+/// in eight, all others in eleven.
 private enum NameCode {
     static let common = Array(
         "etaoinsrl dcumhpgybfkvwxjz012&5-ABCDEFGHIJKLMNOPQRSTUVWXYZq34678".utf8)

@@ -1,6 +1,6 @@
 // How a writer takes in what is due: one block after the summary so far (recurrent), or the summaries of several parts,
-// merged (hierarchical: section 3.4 of the method). Parts are asked about side by side, which is the quicker way through
-// a long history; and what is written anew from the events does not carry the errors of many rewritings.
+// merged (hierarchical: section 3.4 of the method). Parts are asked about side by side, the quicker way through a long
+// history; and what is written anew from the events does not carry the errors of many rewritings.
 
 public import Interactions
 

@@ -1,5 +1,5 @@
-// A user's summary while a log goes by: what the daemon would have stored after each event, so that a case of a training
-// or a test has the summary that was possible at its time, and never a later one.
+// A user's summary while a log goes by: what the daemon would have stored after each event, so that a case of a
+// training or a test has the summary that was possible at its time, and never a later one.
 
 import Interactions
 import Summaries
@@ -14,8 +14,8 @@ struct SummaryTrail {
     static let template = TemplateSummariser()
     private static let blockSize = BlockRules().blockSize
 
-    /// `blocksAtOnce` is 1 where every whole block counts, as in `SUMMARY.GET`; what is stored, hence what the item-aware
-    /// model reads, is behind.
+    /// `blocksAtOnce` is 1 where every whole block counts, as in `SUMMARY.GET`; what is stored, hence what the
+    /// item-aware model reads, is behind.
     init(blocksAtOnce: Int = TemplateSummariser.blocksAtOnce) {
         self.blocksAtOnce = blocksAtOnce
     }
