@@ -41,7 +41,7 @@ demo: setup build
 test: setup build
 	$(SWIFT) build $(SWIFT_BUILD_FLAGS) --build-tests
 	MILLRACE_EXECUTABLE="$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" \
-		$(SWIFT) test $(SWIFT_BUILD_FLAGS) --skip-build --no-parallel --quiet $(TEST_FLAGS)
+		SWIFT="$(SWIFT)" SWIFT_BUILD_FLAGS="$(SWIFT_BUILD_FLAGS)" Tests/run.sh $(TEST_FLAGS)
 
 lint:
 	$(SWIFT) format lint -s -r $(FORMATTED)

@@ -21,14 +21,12 @@ extension Pipeline: RecommendationService {
         perform { $0.similar(request, reply: reply) }
     }
 
-    public func explain(user: UserID, item: ItemID, reply: @escaping Reply<Explanation>) {
-        perform { $0.explain(user: user, item: item, reply: reply) }
+    public func explain(_ request: ExplainRequest, reply: @escaping Reply<Explanation>) {
+        perform { $0.explain(request, reply: reply) }
     }
 
-    public func explain(
-        user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>
-    ) {
-        perform { $0.explain(user: user, item: item, by: teacher, reply: reply) }
+    public func journal(from number: UInt64, count: Int, reply: @escaping Reply<JournalPage>) {
+        perform { $0.journal(from: number, count: count, reply: reply) }
     }
 
     public func user(_ user: UserID, reply: @escaping Reply<UserView?>) {

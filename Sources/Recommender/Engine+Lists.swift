@@ -12,8 +12,7 @@ extension Engine {
         _ scenario: Scenario, count: Int, seed: UInt64, now: Milliseconds,
         pool: (_ count: Int, _ gate: ListGate) -> [ListedItem]?
     ) -> [ListedItem]? {
-        let gate = ListGate(
-            scenario, items: ItemFacts(catalogue: catalogue, statistics: statistics, now: now))
+        let gate = gate(of: scenario, now: now)
         let arranger = ListArranger(scenario: scenario, seed: seed)
         guard !arranger.isPlain else { return pool(count, gate) }
         var poolCount = ListArranger.poolCount(count)
@@ -26,6 +25,12 @@ extension Engine {
             else { return list }
             poolCount = min(4 * poolCount, ListArranger.poolMax)
         }
+    }
+
+    /// A scenario's filters and boosts over the items as they are now.
+    public func gate(of scenario: Scenario, now: Milliseconds) -> ListGate {
+        ListGate(
+            scenario, items: ItemFacts(catalogue: catalogue, statistics: statistics, now: now))
     }
 
     private func pool(_ items: [ListedItem], _ scenario: Scenario) -> ListPool {

@@ -11,6 +11,14 @@ public struct MixedCandidates: Sendable {
     let isClosed: Bool
 }
 
+/// An event that the combiner has learnt from, and where lists had its item just before.
+public struct LearntEvent: Sendable {
+    public let event: ObservedEvent
+    public let measured: MeasuredList
+    /// Histories that held the item.
+    public let targetCount: Int64
+}
+
 extension Engine {
     /// The combiner as it stands; nil when sources are not combined.
     public var combiner: Combiner? { mixer?.combiner }
@@ -124,6 +132,12 @@ extension Engine {
         let request = MixtureRequest(user: event.user, now: event.time)
         guard let list = mix(request, model: rungColumn(request)) else { return }
         learn(list, outcome: event.item)
+        guard let onLearnt, let measured = mixer?.combiner.measured else { return }
+        let number = statistics.items.number(of: event.item)
+        onLearnt(
+            LearntEvent(
+                event: event, measured: measured,
+                targetCount: number.map { statistics.counts[Int($0)] } ?? 0))
     }
 
     /// Learns what came after a list had been made. Returns whether the weights changed.

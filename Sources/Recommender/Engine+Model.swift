@@ -45,11 +45,12 @@ extension Engine {
     }
 
     public func explainByModel(
-        _ item: ItemKey, user: UInt64, _ state: UserState, now: Milliseconds
+        _ item: ItemKey, user: UInt64, _ state: UserState, session: [ItemKey] = [],
+        now: Milliseconds
     ) -> ModelScore? {
         rung?.explain(
-            item, user: user, history: positive(state, session: []),
-            hidden: hidden(state, now: now), now: now)
+            item, user: user, history: positive(state, session: session),
+            hidden: hidden(state, now: now) + session, now: now)
     }
 
     /// Items of positive events, oldest first, the session's after the history's.

@@ -1,8 +1,8 @@
 // What a scenario does to single items while a list is scored: filters keep them out, boosts move their scores. Asked
 // for every item before the cut, so that a list is the top of what passes, not what passes of the top.
 
-import Filters
-import Interactions
+public import Filters
+public import Interactions
 import Teachers
 import Tensors
 
@@ -61,6 +61,18 @@ public struct ListGate: Sendable {
         }
         let factor = rules.boosts.reduce(1.0) { $1.when.matches(item) ? $0 * $1.by : $0 }
         return factor == 1 ? score : Self.moved(score, by: factor, scale)
+    }
+
+    /// The first filter that an item does not match; nil when it may pass.
+    public func filter(against key: ItemKey) -> Filter? {
+        guard let rules, let item = rules.items[key] else { return nil }
+        return rules.filters.first { !$0.matches(item) }
+    }
+
+    /// Boosts that an item gets.
+    public func boosts(of key: ItemKey) -> [Boost] {
+        guard let rules, let item = rules.items[key] else { return [] }
+        return rules.boosts.filter { $0.when.matches(item) }
     }
 
     func passes(_ key: ItemKey) -> Bool { adjusted(0, of: key, .linear) != nil }

@@ -148,30 +148,9 @@ extension DemoCommand {
     }
 
     private func explain(_ user: String, _ item: String, _ client: SocketClient) throws {
-        let reply = try client.ask("REC.EXPLAIN", user, item)
-        guard case .map(let pairs) = reply else { return }
-        for pair in pairs {
-            switch pair.value {
-            case .map(let inner):
-                let text = inner.prefix(3).map { "\($0.key.text ?? "?") \(Self.short($0.value))" }
-                Terminal.line("    \(pair.key.text ?? "?"): \(text.joined(separator: ", "))")
-            case .array(let inner):
-                Terminal.line(
-                    "    \(pair.key.text ?? "?"): \(inner.prefix(3).map(Self.short).joined(separator: "; "))"
-                )
-            default: Terminal.line("    \(pair.key.text ?? "?"): \(Self.short(pair.value))")
-            }
-        }
-    }
-
-    private static func short(_ reply: Reply) -> String {
-        switch reply {
-        case .double(let value): fixed(value, 5)
-        case .map(let pairs):
-            pairs.map { "\($0.key.text ?? "?") \(short($0.value))" }.joined(separator: " ")
-        case .array(let values): values.map(short).joined(separator: " ")
-        default: Terminal.harmless(reply.text ?? "-")
-        }
+        let shown = ExplanationShown(try client.ask("REC.EXPLAIN", user, item, "EVENTS"), count: 3)
+        let titles = try client.titles(shown.items)
+        for line in shown.lines(user: user, titles: titles) { Terminal.line("    " + line) }
     }
 
     static func elements(_ reply: Reply) -> [Reply] {

@@ -64,11 +64,11 @@ struct ReplayCommand: ParsableCommand {
         let page = StreamReport(
             title:
                 "Millrace on \(folder.split(separator: "/").last.map(String.init) ?? folder), streamed",
-            windows: info.windows, learnt: info.learnt,
+            windows: info.windows, learnt: info.learnt, journal: try StreamJournal(client),
             facts: [
                 (name: "events", value: grouped(events)),
                 (name: "users", value: grouped(info.users)),
-            ])
+            ], examples: try StreamExamples.of(try replay.busiestUsers(3), client))
         Terminal.write(page.text)
         try write(page.html, to: report)
         Terminal.line("report: \(report)")
