@@ -77,9 +77,8 @@ extension EvaluationReport {
             let rows = groupRows(breakdown)
             guard rows.count > 1 else { continue }
             let heading = breakdown.prefix(1).uppercased() + breakdown.dropFirst()
-            out += "<h2>By \(SVGChart.escaped(breakdown))</h2>\n"
-            out += Self.table(
-                [heading, "Events"] + sources.map { "\($0.name), HR/NDCG" }, rows)
+            out += "<h2>By \(SVGChart.escaped(breakdown)), HR/NDCG</h2>\n"
+            out += Self.table([heading, "Events"] + sources.map(\.name), rows)
         }
         return out
     }

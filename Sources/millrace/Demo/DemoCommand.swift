@@ -97,6 +97,12 @@ struct DemoCommand: ParsableCommand {
                 (name: "bytes per user in Redis", value: "\(info.userBytes / max(1, info.users))"),
                 (name: "partitions", value: "\(partitionCount)"),
                 (name: "seconds", value: fixed(seconds, 1)),
+                (
+                    name: "event to feed",
+                    value: FreshnessProbe.text(
+                        try FreshnessProbe(client: client, user: "millrace-probe", type: "view")
+                            .run())
+                ),
             ])
         page.examples = try StreamExamples.of(try replay.busiestUsers(3), client)
         Terminal.write(page.text)
