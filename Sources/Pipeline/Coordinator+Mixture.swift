@@ -11,33 +11,6 @@ import Recommender
 import Teachers
 
 extension Coordinator {
-    /// The combined list; nil when nothing was learnt yet, or sources are not combined.
-    func makeMixedList(_ request: RecommendRequest, state: UserState) -> Recommendation? {
-        guard engine.isMixing else { return nil }
-        var ordering = Ordering.linear
-        var isModelled = false
-        let items = arrange(request, state: state) { count, gate in
-            guard
-                let candidates = engine.mixture(
-                    request.user.key, state, session: request.session.map(\.key),
-                    candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
-                    exclude: excluded(request), gate: gate, now: wall)
-            else { return nil }
-            isModelled = candidates.list.present.contains(.model)
-            let list = engine.recommendMixed(
-                candidates, for: state, count: count, gate: gate, now: wall)
-            ordering = list.ordering
-            return list.items
-        }
-        guard let items else { return nil }
-        var list = Recommendation(
-            items: items.compactMap(place), rung: ordering.name,
-            model: isModelled ? engine.modelVersion : nil,
-            asOf: asOf(request.user, state: state), version: 0)
-        if configuration.hasModel, engine.mixesModel, !isModelled { list.missing = ["model"] }
-        return list
-    }
-
     /// The explanation of the list that is served, where that is the combined one; else as it was given.
     func explainMixed(
         _ item: ItemID, _ user: UserID, _ state: UserState, _ plain: Explanation

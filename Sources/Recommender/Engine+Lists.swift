@@ -7,13 +7,16 @@ import Teachers
 extension Engine {
     /// The list that a scenario makes of what a rung scores. `pool` gives the rung's best items of a number, best
     /// first, under a gate; nil when it has nothing to go by, which is then the answer. `seed` decides what is
-    /// explored.
+    /// explored. What `walkMax` (items asked about beyond the most popular ones) and `mayGrow` (whether caps may be
+    /// given a larger pool) cut off is told by `isListCut`.
     public func arrange(
-        _ scenario: Scenario, count: Int, seed: UInt64, now: Milliseconds,
-        pool: (_ count: Int, _ gate: ListGate) -> [ListedItem]?
+        _ scenario: Scenario, count: Int, seed: UInt64, walkMax: Int = .max, now: Milliseconds,
+        mayGrow: () -> Bool = { true }, pool: (_ count: Int, _ gate: ListGate) -> [ListedItem]?
     ) -> [ListedItem]? {
         let gate = ListGate(
-            scenario, items: ItemFacts(catalogue: catalogue, statistics: statistics, now: now))
+            scenario, facts: ItemFacts(catalogue: catalogue, statistics: statistics, now: now),
+            walkMax: walkMax)
+        isListCut = false
         let arranger = ListArranger(scenario: scenario, seed: seed)
         guard !arranger.isPlain else { return pool(count, gate) }
         var poolCount = ListArranger.poolCount(count)
@@ -24,6 +27,10 @@ extension Engine {
             guard list.count < count, items.count == poolCount,
                 poolCount < ListArranger.poolMax
             else { return list }
+            guard mayGrow() else {
+                isListCut = true
+                return list
+            }
             poolCount = min(4 * poolCount, ListArranger.poolMax)
         }
     }
