@@ -2,6 +2,8 @@
 
 import Interactions
 import Ports
+import Recommender
+import Teachers
 import TestKit
 import Testing
 
@@ -27,7 +29,8 @@ struct FeedSizeTests {
             if place % 2 == 0, let ear {
                 hub.watch(user, ear, now: 0)
             } else {
-                #expect(hub.open(user, now: 0))
+                let isOpen = hub.open(user, now: 0)
+                #expect(isOpen)
             }
         }
         return (hub, users)
@@ -56,7 +59,8 @@ struct FeedSizeTests {
                 hub.note(quiet, eventTime: 1, committedAt: Double(step), now: now)
                 if dueSince[quiet] == nil { dueSince[quiet] = step }
             }
-            let user = try #require(hub.takeNext(now: now))
+            let next = hub.takeNext(now: now)
+            let user = try #require(next)
             if let since = dueSince.removeValue(forKey: user) {
                 let place = try #require(users.firstIndex(of: user))
                 let line: FeedHub.Line = place % 2 == 0 ? .followed : .changed
@@ -83,7 +87,8 @@ struct FeedSizeTests {
             hub.note(users[0], eventTime: Milliseconds(time), committedAt: 1, now: 1)
         }
         #expect(hub.inLineCount == 1)
-        #expect(hub.takeNext(now: 1) == users[0])
+        let next = hub.takeNext(now: 1)
+        #expect(next == users[0])
         let change = hub.takeChange(users[0])
         #expect(change.count == 5 && change.eventTime == 1)
         hub.note(users[0], eventTime: 9, committedAt: 2, now: 1)
@@ -189,9 +194,11 @@ struct FeedSizeTests {
                     skipped: 0))
         }
         let ready = topic.takeReady(now: 0)
-        #expect(ready.count == FeedTopic.inFlightMax && topic.takeReady(now: 0).isEmpty)
+        let none = topic.takeReady(now: 0)
+        #expect(ready.count == FeedTopic.inFlightMax && none.isEmpty)
         for entry in ready { topic.ended(entry, isProduced: true, now: 0) }
-        #expect(topic.takeReady(now: 0).count == FeedTopic.inFlightMax)
+        let further = topic.takeReady(now: 0)
+        #expect(further.count == FeedTopic.inFlightMax)
         #expect(topic.waitingCount == 1_000)
     }
 }
