@@ -62,19 +62,13 @@ extension Coordinator {
         act(.makeFeedsAgain)
     }
 
-    /// Makes a watched user's list out of turn: somebody waits for the first one.
-    func refresh(_ user: UserID, then done: @escaping () -> Void = {}) {
-        feeds.begin(user)
-        compute(user, then: done)
-    }
-
     /// Computes a watched user's list and tells everybody concerned when it is a new one.
-    private func compute(_ user: UserID, then done: @escaping () -> Void = {}) {
+    private func compute(_ user: UserID) {
         withUser(user) { [unowned self] state, _ in
             defer {
-                feeds.end(user, now: wall)
+                feeds.end(user, isMade: state != nil, now: wall)
+                for reader in feedReaders.removeValue(forKey: user) ?? [] { reader() }
                 continueFeeds()
-                done()
             }
             guard let state else { return }
             var request = RecommendRequest(user: user, count: configuration.feedListCount)
@@ -87,7 +81,7 @@ extension Coordinator {
                 feedDelays.record(milliseconds: waited)
                 act(.observe(.feedWaited(seconds: waited / 1_000)))
             }
-            guard let entry = feeds.add(user, list, after: change, now: wall) else { return }
+            guard let entry = feeds.add(user, list, after: change) else { return }
             tell(entry, coalesced: max(0, change.count - 1))
         }
     }
@@ -145,17 +139,20 @@ extension Coordinator {
             }
             if feeds.newest(cursor.user) == nil {
                 waiting += 1
-                refresh(cursor.user, then: finish)
+                feeds.want(cursor.user, now: wall)
+                feedReaders[cursor.user, default: []].append(finish)
             }
         }
+        makeFeeds(withRound: false)
         finish()
     }
 
     public func watch(_ users: [UserID], observer: any FeedObserver) {
         for user in users {
             feeds.watch(user, observer, now: wall)
-            if feeds.newest(user) == nil { refresh(user) }
+            if feeds.newest(user) == nil { feeds.want(user, now: wall) }
         }
+        makeFeeds(withRound: false)
     }
 
     public func unwatch(_ users: [UserID], observer: any FeedObserver) {

@@ -149,6 +149,8 @@ public final class Coordinator {
     /// From commit to making, and from event to entry.
     var feedDelays = DelayHistogram()
     var feedReadable = DelayHistogram()
+    /// Who waits for the first list of a feed.
+    var feedReaders: [UserID: [() -> Void]] = [:]
     /// A further slice for feeds waits for its turn on the lane.
     var hasFeedTurn = false
     var feedTopic = FeedTopic()

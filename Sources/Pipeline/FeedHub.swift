@@ -185,11 +185,10 @@ struct FeedHub {
         }
     }
 
-    /// Marks a list as being computed that is made out of turn.
-    mutating func begin(_ user: UserID) {
-        guard feeds[user]?.isComputing == false else { return }
-        feeds[user]?.isComputing = true
-        computingCount += 1
+    /// Somebody waits for the feed's first list.
+    mutating func want(_ user: UserID, now: Milliseconds) {
+        guard let feed = feeds[user], !feed.isInLine, !feed.isComputing else { return }
+        enter(user, now: now)
     }
 
     /// What the list that is made now is the first to contain.
@@ -199,21 +198,20 @@ struct FeedHub {
         return change
     }
 
-    /// The list was made, or could not be: then what changed stays to be told by the round.
-    mutating func end(_ user: UserID, now: Milliseconds) {
+    /// The list was made; or it could not be: then the round tries it again.
+    mutating func end(_ user: UserID, isMade: Bool, now: Milliseconds) {
         guard let feed = feeds[user], feed.isComputing else { return }
         feeds[user]?.isComputing = false
+        feeds[user]?.refreshedAt = now
         computingCount -= 1
-        if feed.change.count > 0, !feed.isInLine { enter(user, now: now) }
+        if isMade, feed.change.count > 0, !feed.isInLine { enter(user, now: now) }
     }
 
     /// Adds the user's list if it differs from the newest entry; returns the new entry.
     mutating func add(
-        _ user: UserID, _ recommendation: Recommendation, after change: Change,
-        now: Milliseconds
+        _ user: UserID, _ recommendation: Recommendation, after change: Change
     ) -> FeedEntry? {
         guard feeds[user] != nil else { return nil }
-        feeds[user]?.refreshedAt = now
         if change.count > 1 { coalescedCount += UInt64(change.count - 1) }
         if let last = feeds[user]?.entries.last,
             last.recommendation.items.map(\.id) == recommendation.items.map(\.id)

@@ -69,7 +69,7 @@ struct FeedSizeTests {
             longestRound = max(longestRound, step - (roundGap[user] ?? 0))
             roundGap[user] = step
             _ = hub.takeChange(user)
-            hub.end(user, now: now)
+            hub.end(user, isMade: true, now: now)
             #expect(hub.inLineCount <= count)
         }
         for (line, wait) in longest {
@@ -93,7 +93,7 @@ struct FeedSizeTests {
         #expect(change.count == 5 && change.eventTime == 1)
         hub.note(users[0], eventTime: 9, committedAt: 2, now: 1)
         #expect(hub.inLineCount == 0 && hub.computingCount == 1)
-        hub.end(users[0], now: 1)
+        hub.end(users[0], isMade: true, now: 1)
         #expect(hub.inLineCount == 1 && hub.computingCount == 0)
     }
 
