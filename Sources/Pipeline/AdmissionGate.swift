@@ -13,11 +13,12 @@ final class AdmissionGate: Sendable {
     /// Let in, not answered.
     private let held = Atomic<Int>(0)
     private let refused = Atomic<Int>(0)
-    /// What a turn took of late, with all that was done between; in nanoseconds.
+    /// What a turn took of late in the cheapest way, with all that was done between; in nanoseconds. Dearer turns do
+    /// not count: when the line gets long, they are not taken.
     private let turnNanoseconds = Atomic<UInt64>(0)
-    /// When the latest turn began, and whether others waited then; written on the lane only.
+    /// When the latest turn began, and whether it counts: others wait, and it is in haste. Written on the lane only.
     private let begunNanoseconds = Atomic<UInt64>(0)
-    private let wasLine = Atomic<Bool>(false)
+    private let isTurnMeasured = Atomic<Bool>(false)
     private let heldMax: Int
 
     /// `heldMax` requests are under way at most.
@@ -50,17 +51,21 @@ final class AdmissionGate: Sendable {
         return nil
     }
 
-    /// A request's turn has come: called on the lane, in the order of turns.
-    func begin(atNanoseconds now: UInt64) {
-        let before = begunNanoseconds.load(ordering: .relaxed)
-        // Others stood in line when the latest turn began: what passed since is what that turn took. Where nobody
-        // stood, nobody waited for it, however long ago that is.
+    /// A request's turn has come: called on the lane, in the order of turns. `isPressed`: it has waited so long that it
+    /// will be answered in the cheapest way.
+    func begin(atNanoseconds now: UInt64, isPressed: Bool) {
         let isLine = waiting.wrappingSubtract(1, ordering: .relaxed).oldValue > 1
-        let turn = wasLine.load(ordering: .relaxed) && now > before ? now - before : 0
+        let before = begunNanoseconds.load(ordering: .relaxed)
         let smoothed = turnNanoseconds.load(ordering: .relaxed)
-        turnNanoseconds.store(smoothed - smoothed / 16 + turn / 16, ordering: .relaxed)
+        if isTurnMeasured.load(ordering: .relaxed), now > before {
+            let next = smoothed - smoothed / 16 + (now - before) / 16
+            turnNanoseconds.store(next, ordering: .relaxed)
+        } else if !isLine {
+            // Nobody waits: what turns took when somebody did is soon forgotten.
+            turnNanoseconds.store(smoothed - smoothed / 16, ordering: .relaxed)
+        }
         begunNanoseconds.store(now, ordering: .relaxed)
-        wasLine.store(isLine, ordering: .relaxed)
+        isTurnMeasured.store(isLine && isPressed, ordering: .relaxed)
     }
 
     /// A request is answered.

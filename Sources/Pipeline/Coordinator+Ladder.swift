@@ -27,7 +27,7 @@ extension Coordinator {
         act(.observe(.requestRefused(at: "turn")))
         return PortError(
             .busy,
-            "the request has waited \(Int(waited)) ms of its \(Int(budget.limit)) ms: try again, or "
+            "the request has waited \(Int(waited.rounded())) ms of its \(Int(budget.limit)) ms: try again, or "
                 + "give a longer DEADLINE")
     }
 

@@ -23,13 +23,17 @@ extension Pipeline: RecommendationService {
         _ reply: @escaping Reply<Value>, within milliseconds: Int? = nil,
         _ body: @escaping @Sendable (Coordinator, @escaping Reply<Value>) -> Void
     ) {
-        let limit = Double(milliseconds ?? deadlineMilliseconds) * Budget.endShare / 1_000
-        if let busy = gate.enter(toBeginWithin: limit) {
+        let limit = Double(milliseconds ?? deadlineMilliseconds) / 1_000
+        let arrived = clock.monotonicSeconds
+        if let busy = gate.enter(toBeginWithin: limit * Budget.endShare) {
             observer.observe(.requestRefused(at: "door"))
             return reply(.failure(busy))
         }
         perform { [self] coordinator in
-            gate.begin(atNanoseconds: UInt64(max(0, clock.monotonicSeconds) * 1e9))
+            let now = clock.monotonicSeconds
+            gate.begin(
+                atNanoseconds: UInt64(max(0, now) * 1e9),
+                isPressed: now - arrived > limit * Rungs.rules.startShare)
             body(coordinator) { [gate] result in
                 gate.leave()
                 reply(result)

@@ -47,7 +47,7 @@ final class LadderStage {
     var observed: [Observation] = []
 
     init(
-        events: Int = 200, _ change: (inout PipelineConfiguration) -> Void = { _ in }
+        events: Int = 200, items: Int = 25, _ change: (inout PipelineConfiguration) -> Void = { _ in }
     ) throws {
         var engine = EngineConfiguration(
             history: HistoryRules(types: Shop.types, historyMax: 30),
@@ -70,7 +70,7 @@ final class LadderStage {
         configuration.stopwatch = { [watch] in watch.look() }
         change(&configuration)
         coordinator = Coordinator(configuration)
-        for number in 0..<25 {
+        for number in 0..<items {
             store.items[try #require(ItemID("item-\(number)"))] = [1]
         }
         tell { $0.storeHealthChanged(StoreHealth(incarnation: "a")) }

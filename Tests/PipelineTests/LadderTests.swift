@@ -121,12 +121,26 @@ struct LadderTests {
         #expect(none.isEmpty && room.asked.isEmpty)
     }
 
-    @Test("a filter that matches nothing is cut off when time is short, and the reply says so")
+    @Test("a filter asks no more items than there is time for, and the reply says so")
     func cut() throws {
-        let stage = try LadderStage()
-        let filter = try Filter("brand = 'b1'")
-        let list = try stage.ask { $0.filter = filter }
-        #expect(list.missing.isEmpty && list.list?.items.isEmpty == false)
+        let stage = try LadderStage(items: 1_500)
+        let nothing = try Filter("brand = 'nobody'")
+        let hurried = try stage.ask {
+            $0.filter = nothing
+            $0.deadlineMilliseconds = 1
+        }
+        #expect(hurried.list?.items.isEmpty == true && hurried.list?.isHurried == true)
+        #expect(hurried.missing == ["catalogue: deadline"])
+        let patient = try stage.ask { $0.filter = nothing }
+        #expect(patient.list?.items.isEmpty == true && patient.missing.isEmpty)
+        // What is found in time is the same list.
+        let some = try Filter("brand = 'b1'")
+        let few = try stage.ask {
+            $0.filter = some
+            $0.deadlineMilliseconds = 1
+        }
+        let all = try stage.ask { $0.filter = some }
+        #expect(few.list?.items == all.list?.items && all.list?.items.count == 5)
     }
 
     @Test("a queue that takes longer than a request has is not joined; its length is bounded")
@@ -137,7 +151,7 @@ struct LadderTests {
         for _ in 0..<50 { #expect(gate.enter(toBeginWithin: 1) == nil) }
         for _ in 0..<49 {
             nanoseconds += 10_000_000
-            gate.begin(atNanoseconds: nanoseconds)
+            gate.begin(atNanoseconds: nanoseconds, isPressed: true)
         }
         #expect((0.009...0.011).contains(gate.turnSeconds))
         for _ in 0..<7 { #expect(gate.enter(toBeginWithin: 0.075) == nil) }
@@ -147,12 +161,12 @@ struct LadderTests {
         // Nobody waits longer than somebody stands in line.
         for _ in 0..<9 {
             nanoseconds += 1_000
-            gate.begin(atNanoseconds: nanoseconds)
+            gate.begin(atNanoseconds: nanoseconds, isPressed: true)
         }
         for _ in 0..<100 {
             #expect(gate.enter(toBeginWithin: 1) == nil)
             nanoseconds += 60_000_000_000
-            gate.begin(atNanoseconds: nanoseconds)
+            gate.begin(atNanoseconds: nanoseconds, isPressed: true)
             gate.leave()
         }
         #expect(gate.turnSeconds < 0.000_1)
@@ -203,7 +217,8 @@ struct LadderTests {
             }
             let budget = Budget(arrivedAt: queue[head], limit: 100)
             head += 1
-            gate.begin(atNanoseconds: UInt64(now * 1e6))
+            gate.begin(
+                atNanoseconds: UInt64(now * 1e6), isPressed: now - budget.arrivedAt > 50)
             var chosen: Rungs?
             for rung in [Rungs.mixture, .rules, .popular] {
                 let estimate = costs.estimate(rung, isRuled: false, at: now)
