@@ -35,17 +35,39 @@ extension Coordinator {
 
     /// A list under a request's rules, of what `pool` scores; nil when that has nothing to go by.
     func arrange(
-        _ request: RecommendRequest, state: UserState,
+        _ request: RecommendRequest, state: UserState, _ budget: Budget,
         pool: (_ count: Int, _ gate: ListGate) -> [ListedItem]?
     ) -> [ListedItem]? {
         let scenario = scenario(request.scenario, request.filter)
+        var began = moment
         let items = engine.arrange(
-            scenario, count: request.count, seed: seed(of: request, state), now: wall, pool: pool)
+            scenario, count: request.count, seed: seed(of: request, state),
+            walkMax: walkMax(budget, at: began), now: wall
+        ) {
+            // Four times the pool takes four times as long.
+            let spent = moment - began
+            began = moment
+            return budget.left(at: moment) >= 4 * spent
+        } pool: {
+            pool($0, $1)
+        }
         if scenario.exploration > 0, let items {
             exploredLists += 1
             exploredItems += UInt64(items.count { $0.propensity < 0.5 })
         }
         return items
+    }
+
+    /// Items in a millisecond that a filter can be asked about at least.
+    private static let walkedAMillisecond = 1_000.0
+    /// So many always are.
+    private static let walkMin = 1_000
+
+    /// Items that a list's filter may be asked about beyond the most popular ones.
+    private func walkMax(_ budget: Budget, at moment: Double) -> Int {
+        let left = budget.left(at: moment)
+        guard left < 1e9 else { return .max }
+        return max(Self.walkMin, Int(left * Self.walkedAMillisecond))
     }
 
     /// Of what a list explores: the same as long as the user does nothing, in every run and on every instance.

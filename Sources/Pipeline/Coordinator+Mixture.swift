@@ -11,41 +11,6 @@ import Recommender
 import Teachers
 
 extension Coordinator {
-    /// The combined list; nil when nothing was learnt yet, or sources are not combined.
-    func makeMixedList(_ request: RecommendRequest, state: UserState) -> Recommendation? {
-        guard engine.isMixing else { return nil }
-        var ordering = Ordering.linear
-        var isModelled = false
-        var offered: CandidateList?
-        let items = arrange(request, state: state) { count, gate in
-            guard
-                let candidates = engine.mixture(
-                    request.user.key, state, session: request.session.map(\.key),
-                    candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
-                    exclude: excluded(request), gate: gate, now: wall)
-            else { return nil }
-            isModelled = candidates.list.present.contains(.model)
-            offered = candidates.list
-            let list = engine.recommendMixed(
-                candidates, for: state, count: count, gate: gate, now: wall)
-            ordering = list.ordering
-            return list.items
-        }
-        guard let items else { return nil }
-        var list = Recommendation(
-            items: items.compactMap(place), rung: ordering.name,
-            model: isModelled ? engine.modelVersion : nil,
-            asOf: asOf(request.user, state: state), version: 0)
-        if configuration.hasModel, engine.mixesModel, !isModelled { list.missing = ["model"] }
-        if let combiner = engine.combiner {
-            list.weightsVersion = combiner.weights.version
-            if request.isKept, let offered {
-                list.shares = list.items.map { combiner.shares(of: $0.id.key, in: offered) }
-            }
-        }
-        return list
-    }
-
     /// Has a fit made that the events just applied have begun, and forgets lists of weights of before.
     func tendMixture() {
         guard engine.combiner != nil else { return }

@@ -85,14 +85,18 @@ extension Coordinator {
         if !request.countIsGiven {
             request.count = scenario(request.scenario, nil).count ?? request.count
         }
-        if let name = request.teacher { return recommend(request, by: name, reply: reply) }
-        if request.mode == .trsr { return recommendRanked(request, reply: reply) }
+        let budget = budget(of: request)
+        if let busy = turnedAway(budget) { return reply(.failure(busy)) }
+        if let name = request.teacher { return recommend(request, by: name, budget, reply: reply) }
+        if request.mode == .trsr { return recommendRanked(request, budget, reply: reply) }
         if [.lm, .lmText].contains(request.mode), engine.modelVersion == nil {
             return reply(.failure(configuration.hasModel ? Self.modelNotReady : Self.noModel))
         }
         let version = version(of: request.user)
-        withUser(request.user) { [unowned self, request] state, _ in
-            var list = makeList(request, state: state)
+        withState(of: request.user, budget) { [unowned self, request] state, reason in
+            var list = makeList(
+                request, state: state, budget: budget,
+                without: reason.map { [Omission("state", $0)] } ?? [])
             list.version = version
             deliver(list, for: request, reply)
         }
@@ -107,70 +111,6 @@ extension Coordinator {
 
     static let notReady = PortError(
         .unavailable, "the daemon is still recovering; try again shortly")
-
-    /// The list itself. Without the user's state it is popularity alone, and says so.
-    func makeList(
-        _ request: RecommendRequest, state: UserState?
-    ) -> Recommendation {
-        let known = state ?? UserState()
-        if [.lm, .lmText].contains(request.mode), let list = makeModelList(request, state: known) {
-            return list
-        }
-        if request.mode == .auto, let state, let list = makeMixedList(request, state: state) {
-            return list
-        }
-        let rung: Rung = state == nil || request.mode == .popular ? .popular : .cf
-        let items = arrange(request, state: known) { count, gate in
-            engine.recommend(
-                known, session: request.session.map(\.key),
-                candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
-                exclude: excluded(request), count: count, rung: rung, gate: gate, now: wall)
-        }
-        return Recommendation(
-            items: (items ?? []).compactMap(place), rung: rung.rawValue,
-            asOf: asOf(request.user, state: known), version: 0)
-    }
-
-    /// The model's list; nil when it has nothing to go by: then the next rung answers.
-    private func makeModelList(
-        _ request: RecommendRequest, state: UserState
-    ) -> Recommendation? {
-        let session = request.session.map(\.key)
-        let candidates = request.candidates.isEmpty ? nil : request.candidates.map(\.key)
-        let exclude = excluded(request)
-        let rung: Rung = request.mode == .lmText ? .lmText : .lm
-        let items = arrange(request, state: state) { count, gate in
-            request.mode == .lmText
-                ? engine.recommendByText(
-                    request.user.key, state, session: session, candidates: candidates,
-                    exclude: exclude, count: count, gate: gate, now: wall)
-                : engine.recommendByModel(
-                    request.user.key, state, session: session, candidates: candidates,
-                    exclude: exclude, count: count, gate: gate, now: wall)
-        }
-        guard let items else { return nil }
-        let listed = items.compactMap { item in
-            engine.catalogue[item.item].map {
-                RecommendedItem(
-                    id: $0.id, score: item.score, source: rung.rawValue,
-                    propensity: item.propensity)
-            }
-        }
-        return Recommendation(
-            items: listed, rung: rung.rawValue, model: engine.modelVersion,
-            asOf: asOf(request.user, state: state), version: 0)
-    }
-
-    func place(_ item: ListedItem) -> RecommendedItem? {
-        engine.catalogue[item.item].map { entry in
-            RecommendedItem(
-                id: entry.id, score: item.score,
-                source: item.source
-                    ?? (item.ruleScore * 2 >= item.score && item.ruleScore > 0
-                        ? "rules" : "popularity"),
-                propensity: item.propensity)
-        }
-    }
 
     func asOf(_ user: UserID, state: UserState) -> AsOf {
         let partition = partition(of: user)

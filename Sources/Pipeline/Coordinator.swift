@@ -144,6 +144,20 @@ public final class Coordinator {
     var models = ModelDesk()
     var summaries = SummaryDesk()
     var rankings = RankingDesk()
+    var room = WaitingRoom()
+    var costs = ListCosts()
+    var queueDelays = DelayHistogram()
+    /// From commit to making, and from event to entry.
+    var feedDelays = DelayHistogram()
+    var feedReadable = DelayHistogram()
+    /// Who waits for the first list of a feed.
+    var feedReaders: [UserID: [() -> Void]] = [:]
+    /// A further slice for feeds waits for its turn on the lane.
+    var hasFeedTurn = false
+    var feedTopic = FeedTopic()
+    var tickedAt: Milliseconds = .min
+    var refusedCount: UInt64 = 0
+    var leftOutCount: UInt64 = 0
     var sampler = EventSampler()
     // Counters for INFO.
     var eventCount: UInt64 = 0

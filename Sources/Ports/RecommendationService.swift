@@ -39,6 +39,8 @@ public struct RecommendRequest: Sendable, Hashable {
     public var continues: ListID?
     /// Milliseconds from arrival by which an answer is due; nil means the configured default.
     public var deadlineMilliseconds: Int?
+    /// When the request arrived, by the service's monotonic clock; nil: when the service hears of it.
+    public var arrivedSeconds: Double?
 
     public static let countBounds = 1...1_000
     public static let countDefault = 20
@@ -105,8 +107,8 @@ public struct Recommendation: Sendable, Hashable {
     public var rung: String
     /// Version of the model that made the list; nil when none did.
     public var model: String?
-    /// Sources that should have taken part and could not.
-    public var missing: [String] = []
+    /// What should have taken part and did not, and why.
+    public var missing: [Omission] = []
     /// What each feature of the combiner adds to each item, in the order of `Feature`; made for lists that are kept,
     /// which can be explained later. Empty where no combiner made the list.
     public var shares: [[Float]] = []
@@ -125,6 +127,41 @@ public struct Recommendation: Sendable, Hashable {
         self.asOf = asOf
         self.version = version
     }
+}
+
+extension Recommendation {
+    /// Whether the same request may be answered better at once: such a list is not worth keeping.
+    public var isHurried: Bool { missing.contains { $0.reason.isOfTheMoment } }
+}
+
+/// A part of making a list that was left out.
+public struct Omission: Sendable, Hashable, CustomStringConvertible {
+    public enum Reason: String, Sendable, CaseIterable {
+        /// It is not there (yet), or has nothing to go by.
+        case absent
+        /// It would not have ended by the deadline.
+        case deadline
+        /// It was begun, and had not ended when the time was up.
+        case slow
+        /// The request had waited too long for what is left to be spent on it.
+        case overload
+        /// It failed.
+        case failed
+
+        var isOfTheMoment: Bool { self != .absent }
+    }
+
+    /// `model`, `mixture`, `cf`, `trsr`, the name of a teacher; `state`: the user's; `catalogue`: items beyond the
+    /// most popular ones that a filter was not asked about.
+    public var source: String
+    public var reason: Reason
+
+    public init(_ source: String, _ reason: Reason) {
+        self.source = source
+        self.reason = reason
+    }
+
+    public var description: String { "\(source): \(reason.rawValue)" }
 }
 
 /// `USER.GET`: what is known of a user.
@@ -217,6 +254,9 @@ public struct FeedEntry: Sendable, Hashable {
     public var recommendation: Recommendation
     /// How many newer lists replaced each other before this one could be handed over.
     public var skipped: Int
+    /// Time of the oldest event of the user that this list is the first to contain; 0 where others changed it, or
+    /// nobody's event of late did.
+    public var causedAt: Milliseconds = 0
 
     public init(user: UserID, id: FeedID, recommendation: Recommendation, skipped: Int) {
         self.user = user

@@ -35,9 +35,10 @@ extension Engine {
     // MARK: - Serving
 
     /// Candidates of all sources for a user, with features; nil when sources are not combined. `asked` names a teacher
-    /// that scores as the model; without it the served model does.
+    /// that scores as the model; without it the served model does, unless there is no time for it.
     public func mixture(
-        _ user: UInt64, _ state: UserState, model asked: String? = nil, session: [ItemKey] = [],
+        _ user: UInt64, _ state: UserState, model asked: String? = nil, withModel: Bool = true,
+        session: [ItemKey] = [],
         candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], gate: ListGate = .open,
         now: Milliseconds
     ) -> MixedCandidates? {
@@ -46,7 +47,7 @@ extension Engine {
             user: observed(user, state, now: now), session: session, exclude: exclude,
             candidates: candidates, gate: gate, now: now)
         let teacher = asked.map { teacherColumn($0, state, request) }
-        return mix(request, model: teacher ?? rungColumn(request)).map {
+        return mix(request, model: teacher ?? (withModel ? rungColumn(request) : nil)).map {
             MixedCandidates(
                 list: $0, exclude: session + exclude, isClosed: candidates != nil)
         }

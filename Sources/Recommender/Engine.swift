@@ -53,6 +53,8 @@ public final class Engine {
     var scorer: ListScorer
     var rung: ModelRung?
     var order = PopularityOrder()
+    /// Whether the list arranged last might be another one with more time.
+    public internal(set) var isListCut = false
     /// What combines all sources; nil when lists come from one rung each.
     var mixer: Mixer?
     /// Told of every event that the combiner learns from.
@@ -153,8 +155,10 @@ public final class Engine {
             recent: recent(state, session: session),
             hidden: hidden(state, now: now) + session + exclude, candidates: candidates,
             count: count, rung: rung, gate: gate, now: now)
-        return scorer.list(
+        let list = scorer.list(
             request, statistics: statistics, order: order, catalogue: catalogue)
+        if scorer.wasCut { isListCut = true }
+        return list
     }
 
     public func explain(

@@ -257,6 +257,7 @@ enum ErrorText {
     static func prefix(_ error: PortError) -> String {
         switch error.code {
         case .unavailable: return "TRYAGAIN"
+        case .busy: return "BUSY"
         case .timeout: return "TIMEOUT"
         case .refused, .corrupt: return "ERR"
         }

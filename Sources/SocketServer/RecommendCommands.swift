@@ -41,7 +41,7 @@ extension Connection {
                 switch result {
                 case .success(let list):
                     delivery.rung = list.rung
-                    if cacheable { delivery.cacheTag = (query.user, list.version) }
+                    if cacheable, !list.isHurried { delivery.cacheTag = (query.user, list.version) }
                 case .failure(let error): delivery.failure = ErrorText.prefix(error)
                 }
                 inbox.deliver(delivery)
@@ -178,7 +178,7 @@ enum ListText {
     }
 
     static func write(
-        _ asOf: AsOf, rung: String?, model: String? = nil, missing: [String] = [],
+        _ asOf: AsOf, rung: String?, model: String? = nil, missing: [Omission] = [],
         list: ListID? = nil, to writer: inout ReplyWriter
     ) {
         writer.map(
@@ -203,7 +203,7 @@ enum ListText {
         if !missing.isEmpty {
             writer.bulk("missing")
             writer.array(missing.count)
-            for source in missing { writer.bulk(source) }
+            for omission in missing { writer.bulk(omission.description) }
         }
         if let list {
             writer.bulk("id")
