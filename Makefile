@@ -22,7 +22,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census parity bench bench-decoder overload counts fuzz tsan asan check-config install clean
+.PHONY: all setup build demo test lint format census parity bench bench-decoder bench-summaries overload counts fuzz tsan asan check-config install clean
 
 all: build
 
@@ -86,6 +86,11 @@ asan:
 bench-decoder:
 	MILLRACE_BENCHMARKS=1 $(SWIFT) build -c release $(SWIFT_BUILD_FLAGS) --product DecoderBenchmark
 	$(PYTHON) Tests/Benchmarks/decoder.py "$$($(SWIFT) build -c release $(SWIFT_BUILD_FLAGS) --show-bin-path)/DecoderBenchmark"
+
+# What summaries are worth, into docs/benchmarks/summaries.md: DATA holds the folders movietweetings and office. Hours of
+# a core; goes on where it was interrupted.
+bench-summaries: build
+	python3 Tests/Benchmarks/summaries.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" "$(DATA)"
 
 check-config: build
 	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" check-config Config/millrace.yaml

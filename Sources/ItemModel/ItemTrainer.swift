@@ -32,6 +32,8 @@ public final class ItemTrainer {
     /// Tokens of every item.
     private let items: [[Int32]]
     private let sequences: [[Int32]]
+    /// Tokens of what stands before each sequence; empty where nothing does.
+    private let summaries: [[Int32]]
     private let answers: AnswerTable?
     private let shards: [TrainingShard]
     private var steps: AdamWSteps
@@ -43,17 +45,21 @@ public final class ItemTrainer {
     private let stepsTotal: Int
     public private(set) var epoch = 0
 
-    /// `sequences` are histories as numbers of items, oldest first; each has two items at least.
+    /// `sequences` are histories as numbers of items, oldest first; each has two items at least. `summaries` are the
+    /// tokens of the summary as it was before each of them, none where there was none.
     public init(
         _ parameters: ItemModelParameters, items: [[Int32]], sequences: [[Int32]],
-        answers: AnswerTable? = nil, training: ItemTraining
+        summaries: [[Int32]] = [], answers: AnswerTable? = nil, training: ItemTraining
     ) {
+        precondition(summaries.isEmpty || summaries.count == sequences.count, "one a sequence")
         let answers = training.answerWeight > 0 ? answers : nil
         self.answers = answers
         self.training = training
         self.parameters = parameters
         self.items = items
         self.sequences = sequences
+        self.summaries =
+            summaries.isEmpty ? Array(repeating: [], count: sequences.count) : summaries
         let layout = parameters.layout
         shards = (0..<training.shards).map { _ in TrainingShard(layout, answers: answers) }
         steps = AdamWSteps(training.optimiser)
@@ -96,7 +102,7 @@ public final class ItemTrainer {
         var total = StepLoss()
         for start in stride(from: 0, to: order.count, by: training.batchSequences) {
             let end = min(order.count, start + training.batchSequences)
-            total.add(await step(order[start..<end].map { sequences[$0] }))
+            total.add(await step(order[start..<end].map { (summaries[$0], sequences[$0]) }))
             progress(end, order.count)
         }
         catchUpIdentity()
@@ -190,7 +196,9 @@ public final class ItemTrainer {
     /// The distinct items of a step, and examples that name them by their places.
     private struct Batch {
         var items: [Int32] = []
-        /// Where each item's token states begin.
+        /// Tokens of the items, then of the summaries: rows of the step's table.
+        var texts: [[Int32]] = []
+        /// Where each text's token states begin.
         var stateRows: [Int32] = []
         var stateCount: Int32 = 0
         var examples: [TrainingShard.Examples]
@@ -203,21 +211,29 @@ public final class ItemTrainer {
             let new = Int32(items.count)
             places[item] = new
             items.append(item)
-            stateRows.append(stateCount)
-            stateCount += Int32(tokens[Int(item)].count)
+            append(tokens[Int(item)])
             return new
+        }
+
+        mutating func append(_ text: [Int32]) {
+            texts.append(text)
+            stateRows.append(stateCount)
+            stateCount += Int32(text.count)
         }
     }
 
-    private func step(_ sequences: [[Int32]]) async -> StepLoss {
+    private typealias Sequence = (summary: [Int32], items: [Int32])
+
+    private func step(_ sequences: [Sequence]) async -> StepLoss {
         beginStep()
         let number = steps.count
         let batch = makeBatch(sequences, number)
         let gates = gates(of: batch.items, number)
         for (item, gate) in zip(batch.items, gates) where gate > 0 { catchUp(Int(item)) }
         let values = parameters.values
-        let parts = split(batch.items.count)
-        var encoding = await encode(batch.items, parts, values)
+        let parts = split(batch.texts.count)
+        var encoding = await encode(
+            batch.texts, candidateCount: batch.items.count, parts, values)
         if parameters.layout.shape.attention == .plain {
             encoding.own = [Float](repeating: 0, count: encoding.vectors.count)
             addIdentity(batch.items, gates, to: &encoding.own)
@@ -233,7 +249,8 @@ public final class ItemTrainer {
             sum.answerLoss += lesson.answerLoss
         }
         var gradients = await finish(sum, batch, parts, values)
-        var dIdentity = sum.dVectors
+        var dIdentity = Array(
+            sum.dVectors.prefix(batch.items.count * parameters.layout.shape.width))
         if !sum.dOwn.isEmpty { accumulate(sum.dOwn, into: &dIdentity) }
         update(batch.items, gates, &gradients, &dIdentity)
         let scale = training.answerWeight > 0 ? Double(training.answerWeight) : 1
@@ -243,18 +260,18 @@ public final class ItemTrainer {
             targets: batch.targetCount, answered: batch.answeredCount)
     }
 
-    private func makeBatch(_ sequences: [[Int32]], _ number: Int) -> Batch {
+    private func makeBatch(_ sequences: [Sequence], _ number: Int) -> Batch {
         var batch = Batch(examples: Array(repeating: .init(), count: shards.count))
         let picks = CounterRandom(seed: training.seed, stream: UInt64(number) << 8 | 3)
         for (index, sequence) in sequences.enumerated() {
             let shard = index * shards.count / sequences.count
-            let kept = Array(sequence.suffix(parameters.layout.shape.historyMax + 1))
+            let kept = Array(sequence.items.suffix(parameters.layout.shape.historyMax + 1))
+            if !sequence.summary.isEmpty { batch.examples[shard].beginWithSummary() }
             for (item, target) in zip(kept, kept.dropFirst()) {
                 let row = Int32(batch.examples[shard].inputs.count)
                 let input = batch.place(item, tokens: items)
                 let place = batch.place(target, tokens: items)
-                batch.examples[shard].inputs.append(input)
-                batch.examples[shard].targets.append(place)
+                batch.examples[shard].append(input, target: place)
                 let picked = picks.uniform(batch.targetCount) < training.answerShare
                 batch.targetCount += 1
                 guard picked, let choices = answers?.choices[Int(target)], !choices.isEmpty else {
@@ -268,7 +285,8 @@ public final class ItemTrainer {
                             node: choice.node, place: choice.place))
                 }
             }
-            batch.examples[shard].lengths.append(kept.count - 1)
+            batch.examples[shard].lengths.append(
+                kept.count - 1 + (sequence.summary.isEmpty ? 0 : 1))
             if parameters.layout.shape.attention == .plain {
                 batch.examples[shard].texts.append(
                     kept.dropLast().map {
@@ -285,6 +303,12 @@ public final class ItemTrainer {
         while batch.items.count < wanted {
             _ = batch.place(Int32(random.bits(draw) % UInt64(items.count)), tokens: items)
             draw += 1
+        }
+        // Summaries are read and never chosen: they stand behind all candidates.
+        var next = Int32(batch.texts.count)
+        for shard in batch.examples.indices { batch.examples[shard].placeSummaries(&next) }
+        for sequence in sequences where !sequence.summary.isEmpty {
+            batch.append(sequence.summary)
         }
         return batch
     }
@@ -307,15 +331,15 @@ public final class ItemTrainer {
     }
 
     private func encode(
-        _ wanted: [Int32], _ parts: [Range<Int>], _ values: [Float]
+        _ texts: [[Int32]], candidateCount: Int, _ parts: [Range<Int>], _ values: [Float]
     ) async -> TrainingShard.Encoding {
-        let runs = parts.map { part in TokenRuns(wanted[part].map { items[Int($0)] }) }
+        let runs = parts.map { part in TokenRuns(texts[part]) }
         let encodings = await onShards { index, shard in
             await shard.encode(runs[index], parameters: values)
         }
         return TrainingShard.Encoding(
             vectors: Array(encodings.map(\.vectors).joined()),
-            states: Array(encodings.map(\.states).joined()))
+            states: Array(encodings.map(\.states).joined()), candidateCount: candidateCount)
     }
 
     /// Runs `work` on all shards at once; results in their order.
@@ -369,7 +393,7 @@ public final class ItemTrainer {
         }
         let pieces = parts.map { part in
             let states = [part.lowerBound, part.upperBound].map {
-                Int($0 < batch.items.count ? batch.stateRows[$0] : batch.stateCount)
+                Int($0 < batch.texts.count ? batch.stateRows[$0] : batch.stateCount)
             }
             return (
                 piece(lesson.dVectors, part.lowerBound, part.upperBound),

@@ -18,19 +18,45 @@ actor TrainingShard {
 
     /// Histories with the target after each item, as places in the step's table of item vectors.
     struct Examples: Sendable {
-        var inputs: [Int32] = []
-        var targets: [Int32] = []
+        /// Rows of the histories: a summary's where there is one, then the items'.
+        private(set) var inputs: [Int32] = []
+        private(set) var targets: [Int32] = []
+        /// The row that each target follows: every row but those of summaries.
+        private(set) var targetRows: [Int32] = []
+        private var summaryRows: [Int] = []
         var lengths: [Int] = []
         /// By node.
         var answers: [Answer] = []
         /// The inputs' tokens, where attention is plain.
         var texts = TokenHistories()
+
+        mutating func append(_ input: Int32, target: Int32) {
+            targetRows.append(Int32(inputs.count))
+            inputs.append(input)
+            targets.append(target)
+        }
+
+        /// A summary's row, whose place in the table is not known before all items have theirs.
+        mutating func beginWithSummary() {
+            summaryRows.append(inputs.count)
+            inputs.append(0)
+        }
+
+        /// Gives the summaries' rows the places from `next` on, in their order.
+        mutating func placeSummaries(_ next: inout Int32) {
+            for row in summaryRows {
+                inputs[row] = next
+                next += 1
+            }
+        }
     }
 
     /// What texts become: vectors of items, and states of all their tokens.
     struct Encoding: Sendable {
         var vectors: [Float]
         var states: [Float]
+        /// Rows that are items, and therefore can be chosen; what follows is summaries.
+        var candidateCount: Int
         /// The gated identity vectors alone, where attention is plain.
         var own: [Float] = []
     }
@@ -72,7 +98,9 @@ actor TrainingShard {
     func encode(_ runs: TokenRuns, parameters: [Float]) -> Encoding {
         gradients = [Float](repeating: 0, count: layout.parameters.count)
         let vectors = encoder.encode(runs, parameters: parameters)
-        return Encoding(vectors: vectors, states: table == nil ? [] : encoder.states)
+        return Encoding(
+            vectors: vectors, states: table == nil ? [] : encoder.states,
+            candidateCount: runs.count)
     }
 
     /// Both heads' losses: all positions against all vectors of the table, and the answers' choices.
@@ -100,10 +128,9 @@ actor TrainingShard {
         let states = history.run(
             inputs + answerInputs, rows: rows, parameters: parameters, dropout: settings.dropout,
             seed: settings.seed)
-        var dStates = Array(states[..<(items * width)])
-        for index in dStates.indices { dStates[index] = 0 }
+        var dStates = [Float](repeating: 0, count: items * width)
         lesson.itemLoss = itemHead(
-            Array(states[..<(items * width)]), encoding.vectors, examples.targets, parameters,
+            Array(states[..<(items * width)]), encoding, examples, parameters,
             weight: settings.itemWeight, dStates: &dStates, dTable: &lesson.dVectors)
         var dAnswers = [Float](repeating: 0, count: answerInputs.count)
         lesson.answerLoss = answerHead(
@@ -129,20 +156,38 @@ actor TrainingShard {
             seed: settings.seed)
         var dStates = [Float](repeating: 0, count: states.count)
         lesson.itemLoss = itemHead(
-            states, encoding.vectors, examples.targets, parameters, weight: settings.itemWeight,
+            states, encoding, examples, parameters, weight: settings.itemWeight,
             dStates: &dStates, dTable: &lesson.dVectors)
         lesson.dOwn = [Float](repeating: 0, count: encoding.own.count)
         examples.texts.backward(
             &history, dStates, parameters: parameters, gradients: &gradients, dOwn: &lesson.dOwn)
     }
 
+    /// Adds to the gradients of the states and of the table of vectors, which are zero.
     private func itemHead(
-        _ states: [Float], _ vectors: [Float], _ targets: [Int32], _ parameters: [Float],
+        _ states: [Float], _ encoding: Encoding, _ examples: Examples, _ parameters: [Float],
         weight: Float, dStates: inout [Float], dTable: inout [Float]
     ) -> Double {
+        let width = layout.shape.width
+        let hasSummaries = encoding.candidateCount * width < encoding.vectors.count
+        var chosen = states
+        var dChosen = dStates
+        if hasSummaries {
+            chosen = [Float](repeating: 0, count: examples.targetRows.count * width)
+            gather(states, examples.targetRows, into: &chosen, width: width)
+            dChosen = [Float](repeating: 0, count: chosen.count)
+        }
+        var dCandidates = [Float](repeating: 0, count: encoding.candidateCount * width)
         let (loss, slope) = sampled(
-            states, vectors, targets, scale: parameters[layout.scale.lowerBound], weight: weight,
-            dStates: &dStates, dCandidates: &dTable)
+            chosen, Array(encoding.vectors.prefix(dCandidates.count)), examples.targets,
+            scale: parameters[layout.scale.lowerBound], weight: weight, dStates: &dChosen,
+            dCandidates: &dCandidates)
+        dTable.replaceSubrange(..<dCandidates.count, with: dCandidates)
+        if hasSummaries {
+            scatterAdd(dChosen, examples.targetRows, into: &dStates, width: width)
+        } else {
+            dStates = dChosen
+        }
         gradients[layout.scale.lowerBound] += Float(slope)
         return loss
     }

@@ -70,6 +70,7 @@ extension Coordinator {
             removedBy: removal?.rawValue, asOf: asOf(list.user, state: state))
         explanation.filter = filter?.text
         explanation.boosts = gate.boosts(of: item).map { .init($0.when.text, $0.by) }
+        explanation.summary = summaryRead(of: state)
         explanation.phrases = phrases(of: state, naming: item)
         if list.mode == .auto, engine.isMixing,
             let mixed = mixedPlace(of: item, in: list, state, user: list.user.key, gate)

@@ -17,6 +17,19 @@ public struct ExplainRequest: Sendable, Hashable {
     }
 }
 
+/// Which state of a user's summary a model has read.
+public struct SummaryRead: Sendable, Hashable {
+    /// Of the summariser.
+    public var version: UInt64
+    /// Blocks that the text was made of.
+    public var blockCount: UInt64
+
+    public init(version: UInt64, blockCount: UInt64) {
+        self.version = version
+        self.blockCount = blockCount
+    }
+}
+
 public struct Explanation: Sendable, Hashable {
     /// A name with a number: a source and its score, an item of the history and what it adds.
     public struct Share: Sendable, Hashable {
@@ -67,6 +80,8 @@ public struct Explanation: Sendable, Hashable {
     public var mixture: MixtureExplanation?
     /// Newest first; empty unless asked for.
     public var effects: [Effect] = []
+    /// The summary that the model has read; nil when it has read none.
+    public var summary: SummaryRead?
     /// Parts of the user's summary that name what the item has.
     public var phrases: [String] = []
     /// Expressions of the scenario that move the item's score, and by what factor.

@@ -170,14 +170,17 @@ extension Engine {
                 .init(
                     item: entry.item, isPositive: types[entry.type].weight > 0,
                     isHidden: isHidden(entry, now: now))
-            }, historyCount: state.history.count, lastSeconds: state.history.last?.seconds)
+            }, historyCount: state.history.count, lastSeconds: state.history.last?.seconds,
+            summary: rung?.model.summaryTokens == nil ? [] : state.summary)
     }
 
     private func rungColumn(_ request: MixtureRequest) -> ModelColumn? {
         guard let mixer, mixer.configuration.usesModel, rung != nil else { return nil }
         return rung?.column(
-            request.user.key, history: request.positive, hidden: request.hidden,
-            proposals: mixer.configuration.proposalsMax, gate: request.gate, now: request.now,
+            ModelUser(
+                key: request.user.key, history: request.positive, summary: request.user.summary),
+            hidden: request.hidden, proposals: mixer.configuration.proposalsMax, gate: request.gate,
+            now: request.now,
             items: statistics.items)
     }
 

@@ -39,7 +39,7 @@ extension Engine {
         gate: ListGate = .open, now: Milliseconds
     ) -> [ListedItem]? {
         rung?.list(
-            user, history: positive(state, session: session),
+            reader(user, state, session: session),
             hidden: hidden(state, now: now) + session + exclude, candidates: candidates,
             count: count, gate: gate, now: now)
     }
@@ -49,8 +49,19 @@ extension Engine {
         now: Milliseconds
     ) -> ModelScore? {
         rung?.explain(
-            item, user: user, history: positive(state, session: session),
+            item, user: reader(user, state, session: session),
             hidden: hidden(state, now: now) + session, now: now)
+    }
+
+    /// What the model is given of a user.
+    func reader(_ user: UInt64, _ state: UserState, session: [ItemKey]) -> ModelUser {
+        ModelUser(
+            key: user, history: positive(state, session: session), summary: state.summary)
+    }
+
+    /// Whether the model reads this stored summary of a user.
+    public func modelReads(summary: [UInt8]) -> Bool {
+        !summary.isEmpty && rung?.model.summaryTokens?(summary).isEmpty == false
     }
 
     /// Items of positive events, oldest first, the session's after the history's.

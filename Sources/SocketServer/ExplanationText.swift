@@ -9,6 +9,7 @@ enum ExplanationText {
         let optional = [
             explanation.filter != nil, !explanation.boosts.isEmpty, !explanation.effects.isEmpty,
             !explanation.phrases.isEmpty, explanation.mixture != nil, explanation.past != nil,
+            explanation.summary != nil,
         ]
         writer.map(9 + optional.count { $0 })
         writer.field("item", item.text)
@@ -28,6 +29,12 @@ enum ExplanationText {
         write(explanation.evidence, as: "evidence", to: &writer)
         if !explanation.effects.isEmpty { write(explanation.effects, to: &writer) }
         if !explanation.phrases.isEmpty { writer.field("phrases", explanation.phrases) }
+        if let summary = explanation.summary {
+            writer.bulk("summary")
+            writer.map(2)
+            writer.field("version", String(summary.version, radix: 16))
+            writer.field("blocks", summary.blockCount)
+        }
         if let mixture = explanation.mixture { write(mixture, to: &writer) }
         if let past = explanation.past { write(past, to: &writer) }
         writer.bulk("asof")

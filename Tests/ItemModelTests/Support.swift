@@ -14,6 +14,9 @@ struct SmallModel {
     var listed: [UInt8] = Self.listing
     var histories: [[Int32]] = [[0, 1, 2, 3], [4, 6, 0], [3, 5], [2, 2, 1]]
 
+    /// Before each history; empty for none.
+    var summaries: [[Int32]] = []
+
     static let vocabulary = 20
     static let beginToken: Int32 = 1
     static let endToken: Int32 = 2
@@ -79,8 +82,10 @@ struct SmallModel {
             parameters: parameters.values)
     }
 
-    func historyState(_ items: [Int32], table: [Float]) -> HistoryState {
-        var state = HistoryState(layout)
+    func historyState(
+        _ items: [Int32], summary: [Float] = [], table: [Float]
+    ) -> HistoryState {
+        var state = HistoryState(layout, summary: summary)
         var traces = Array(repeating: BlockTrace(), count: layout.inter.count)
         for item in items {
             state.append(
@@ -115,14 +120,18 @@ struct SmallModel {
     func step(itemWeight: Float, answerWeight: Float) async throws -> Step {
         let answers = try table
         let shard = TrainingShard(layout, answers: answers)
-        var encoding = await shard.encode(TokenRuns(items), parameters: parameters.values)
+        let texts = items + summaries.filter { !$0.isEmpty }
+        var encoding = await shard.encode(TokenRuns(texts), parameters: parameters.values)
+        encoding.candidateCount = items.count
         parameters.addIdentity(items.indices.map(Int32.init), to: &encoding.vectors)
         var stateRows: [Int32] = [0]
         for tokens in items {
             stateRows.append(stateRows[stateRows.count - 1] + Int32(tokens.count))
         }
         var examples = TrainingShard.Examples()
-        for history in histories {
+        for (number, history) in histories.enumerated() {
+            let summary = summaries.isEmpty ? [] : summaries[number]
+            if !summary.isEmpty { examples.beginWithSummary() }
             for (item, target) in zip(history, history.dropFirst()) {
                 for choice in answers.choices[Int(target)] {
                     examples.answers.append(
@@ -131,12 +140,13 @@ struct SmallModel {
                             row: Int32(examples.inputs.count), node: choice.node,
                             place: choice.place))
                 }
-                examples.inputs.append(item)
-                examples.targets.append(target)
+                examples.append(item, target: target)
             }
-            examples.lengths.append(history.count - 1)
+            examples.lengths.append(history.count - 1 + (summary.isEmpty ? 0 : 1))
         }
         examples.answers.sort { ($0.node, $0.row) < ($1.node, $1.row) }
+        var next = Int32(items.count)
+        examples.placeSummaries(&next)
         let lesson = await shard.learn(
             examples, from: encoding, parameters: parameters.values,
             settings: TrainingShard.Settings(
@@ -185,7 +195,8 @@ struct SmallModel {
     ) -> (item: Double, answer: Double) {
         model.losses(
             items: items.map { $0.map(Int.init) }, listed: listed.map { $0 == 1 },
-            identity: identity, histories: histories.map { $0.map(Int.init) })
+            identity: identity, histories: histories.map { $0.map(Int.init) },
+            summaries: summaries.map { $0.map(Int.init) })
     }
 }
 

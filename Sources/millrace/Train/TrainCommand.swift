@@ -7,6 +7,7 @@ import ItemModel
 import JSONDocuments
 import Lanes
 import ModelFolders
+import Summaries
 import Synchronization
 import Tensors
 import TokenTrie
@@ -38,6 +39,11 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Items drawn besides those of a step's histories.") var negatives = 1_024
     @Option(help: "Width of the model, a multiple of 4.") var width = 64
     @Option(help: "Items of a history that the model reads.") var historyMax = 30
+    @Flag(
+        help:
+            "The model reads the template's summary of what was before a window (docs/summaries.md)."
+    )
+    var summaries = false
     @Option(help: "Tokens of a vocabulary.") var vocabulary = 4_000
     @Option(help: "Dropout in the inter blocks.") var dropout: Float = 0.25
     @Option(help: "Highest learning rate.") var learningRate: Float = 3e-3
@@ -82,6 +88,9 @@ struct TrainCommand: ParsableCommand {
             "in 0.001...0.5")
         try check("data-share", dataShare, (0.01...1).contains(dataShare), "in 0.01...1")
         try check("test-share", testShare, (0...0.5).contains(testShare), "in 0...0.5")
+        if summaries, attention == .plain || vectors == .identity {
+            throw ValidationError("--summaries needs --attention split and vectors of texts")
+        }
         if attention == .plain, vectors == .identity {
             throw ValidationError(
                 "--attention plain reads tokens, which --vectors identity has none of")
@@ -105,19 +114,25 @@ struct TrainCommand: ParsableCommand {
         let items = set.titles.map {
             tokenizer.encodeFramed($0, contentMax: shape.contentTokensMax)
         }
+        let summaryTokens = { (text: String) -> [Int32] in
+            guard let reading = shape.summaries, !text.isEmpty else { return [] }
+            return tokenizer.encodeFramed(text, contentMax: reading.tokensMax)
+        }
         let answers = try AnswerTable(
             items: items, listed: set.listed, vocabulary: shape.vocabulary,
             endToken: tokenizer.id(of: BPETraining().end) ?? 0)
         let trainer = ItemTrainer(
             ItemModelParameters(ItemModelLayout(shape), seed: seed), items: items,
-            sequences: set.train, answers: answers, training: training)
+            sequences: set.train.map(\.items),
+            summaries: set.train.map { summaryTokens($0.summary) }, answers: answers,
+            training: training)
         print(
             "\(grouped(set.train.count)) histories, \(grouped(items.count)) items, "
                 + "\(grouped(trainer.parameters.values.count)) parameters and "
                 + "\(grouped(vectors == .text ? 0 : items.count * width)) of identity vectors")
         var run = try TrainingRun(folder: out, fingerprint: fingerprint(set))
         try run.resume(trainer)
-        var scoring = ModelScoring(items: items, set: set)
+        var scoring = ModelScoring(items: items, set: set, summaryTokens: summaryTokens)
         var best = trainer.parameters
         while !run.isOver(patience: patience, epochsMax: epochs) {
             var progress = ProgressBar("epoch \(trainer.epoch + 1)", total: set.train.count)
@@ -157,7 +172,7 @@ struct TrainCommand: ParsableCommand {
 
     private func dataset() throws -> ItemDataset {
         switch source {
-        case .office: try ItemDataset(office: data, share: dataShare)
+        case .office: try ItemDataset(office: data, historyMax: historyMax, share: dataShare)
         case .log:
             try ItemDataset(
                 log: data, validationShare: validationShare, testShare: testShare,
@@ -178,6 +193,9 @@ struct TrainCommand: ParsableCommand {
         shape.historyMax = historyMax
         shape.vectors = vectors
         shape.attention = attention
+        if summaries {
+            shape.summaries = SummaryReading(summariserVersion: SummaryTrail.template.version)
+        }
         return shape
     }
 
@@ -201,9 +219,11 @@ struct TrainCommand: ParsableCommand {
         "\(source) \(seed) \(epochs) \(training.batchSequences) \(negatives) \(width) \(historyMax) "
             + "\(vocabulary) \(dropout) \(learningRate) \(answerWeight) \(answerShare) "
             + "\(validationShare) \(testShare) \(dataShare) \(vectors) \(attention) \(set.ids.count) \(set.train.count)"
+            + (summaries ? " summaries" : "")
     }
 
-    /// The test rows of a fixed split, by how often the target was trained on.
+    /// The test rows, by how often the target was trained on, and those of users with a long past, for whom a window
+    /// and a summary are different things.
     private func report(
         _ set: ItemDataset, _ scoring: inout ModelScoring, _ parameters: ItemModelParameters
     ) {
@@ -216,7 +236,13 @@ struct TrainCommand: ParsableCommand {
             let part = zip(ranks, counts).filter { range.contains($0.1) }.map(\.0)
             print("test, \(name): \(part.summary) of \(grouped(part.count))")
         }
+        for least in [20, 60] {
+            let part = zip(ranks, set.test).filter { $0.1.history.count >= least }.map(\.0)
+            guard !part.isEmpty else { continue }
+            print("test, \(least) or more before: \(part.summary) of \(grouped(part.count))")
+        }
     }
+
     /// The token head alone, exactly, on some of the test rows: it asks about every choice of the catalogue.
     private func reportAnswers(
         _ set: ItemDataset, _ scoring: ModelScoring, _ parameters: ItemModelParameters,
