@@ -21,6 +21,8 @@ public struct RefreshTraining: Sendable, Equatable {
     public var loraAlpha: Float = 16
     /// Share of each step's distance to the adapter before that is taken back, per unit of learning rate.
     public var anchor: Float = 0
+    /// Weight of the divergence of the pairs from those of the adapter before (PESO); no pull on the first refresh.
+    public var divergence = 0.0
     /// Windows of the past in a step for each new one.
     public var replayShare = 0.25
     public var optimiser = AdamWSettings(beta1: 0.9, beta2: 0.98)
@@ -40,6 +42,8 @@ public final class ItemRefresh {
     public private(set) var adapter: ItemAdapter
     /// What the anchor pulls towards: the adapter before, or the base.
     private let start: ItemAdapter
+    /// Whether there was an adapter before.
+    private let goesOn: Bool
     /// Of each item: its place in the adapter's rows; -1 for items that only are candidates.
     private var places: [Int32]
     /// Of each item, the base's identity vectors grown to all items.
@@ -105,6 +109,7 @@ public final class ItemRefresh {
                 counts: items.map { identity.counts[Int($0)] }))
         precondition(adapter.fits(base.layout), "an adapter of the base's layout")
         start = adapter
+        goesOn = previous != nil
         pass = HistoryPass(base.layout)
         let zeros = [Float](repeating: 0, count: pairs.parameters.count)
         let rowZeros = [Float](repeating: 0, count: vectors.count)
@@ -216,6 +221,11 @@ public final class ItemRefresh {
             if row >= 0 { catchUp(row, through: number - 1) }
         }
         var gradients = try gradients(batch, gates, number)
+        if training.divergence > 0, goesOn {
+            addDivergence(
+                of: adapter.pairs, from: start.pairs, weight: training.divergence,
+                to: &gradients.pairs)
+        }
         update(batch.items, gates, &gradients)
         return gradients.loss
     }
@@ -331,22 +341,12 @@ public final class ItemRefresh {
             plain: loss * Double(targets), aligned: loss * Double(targets), targets: targets)
         guard let alignment else { return }
         targetSum += targets
-        for (row, teacher) in batch.teachers.enumerated()
-        where batch.weights[row] > 0 && !teacher.items.isEmpty {
-            alphaSum += alignment.alpha(evidence: Double(teacher.evidence))
-            let correction = try teacher.correction(
-                logits: logits.span.extracting(row * columns..<(row + 1) * columns),
-                gold: Int(batch.targets[row]), column: { batch.places[$0].map(Int.init) },
-                alignment)
-            result.loss.aligned += correction.loss
-            for (column, change) in correction.entries {
-                let factor = change * batch.weights[row] * shape.scale
-                for place in 0..<width {
-                    dStates[row * width + place] += factor * table[column * width + place]
-                    result.table[column * width + place] += factor * states[row * width + place]
-                }
-            }
-        }
+        let taught = try TaughtLabels(
+            batch.teachers, places: batch.places, classes: batch.targets, weights: batch.weights,
+            logits: logits, states: states, candidates: table, shape: shape, alignment,
+            dStates: &dStates, dCandidates: &result.table)
+        alphaSum += taught.alpha
+        result.loss.aligned += taught.loss
     }
 }
 

@@ -2,6 +2,7 @@
 // uniformly drawn ones (accuracy.md 3). The same seed gives the same model: shards are a number, not the machine's
 // cores, and sums are made in their order.
 
+public import Alignment
 public import Tensors
 import Transformer
 
@@ -32,6 +33,9 @@ public final class ItemTrainer {
     /// Tokens of every item.
     private let items: [[Int32]]
     private let sequences: [[Int32]]
+    /// A word on each target of each sequence; none without a teacher.
+    private let teachers: [[ItemTargets]]
+    private let alignment: AlignmentSettings?
     private let answers: AnswerTable?
     private let shards: [TrainingShard]
     private var steps: AdamWSteps
@@ -43,11 +47,20 @@ public final class ItemTrainer {
     private let stepsTotal: Int
     public private(set) var epoch = 0
 
-    /// `sequences` are histories as numbers of items, oldest first; each has two items at least.
+    /// `sequences` are histories as numbers of items, oldest first; each has two items at least. `teachers`: what a
+    /// teacher says about sequences[i][1...], when there is one, and `alignment` how it enters the item head's labels.
     public init(
         _ parameters: ItemModelParameters, items: [[Int32]], sequences: [[Int32]],
-        answers: AnswerTable? = nil, training: ItemTraining
+        answers: AnswerTable? = nil, teachers: [[ItemTargets]] = [],
+        alignment: AlignmentSettings? = nil, training: ItemTraining
     ) {
+        precondition(
+            teachers.isEmpty && alignment == nil
+                || zip(sequences, teachers).allSatisfy { $0.count == $1.count + 1 }
+                    && teachers.count == sequences.count,
+            "a word on every target, and how it enters")
+        self.teachers = teachers
+        self.alignment = alignment
         let answers = training.answerWeight > 0 ? answers : nil
         self.answers = answers
         self.training = training
@@ -96,7 +109,7 @@ public final class ItemTrainer {
         var total = StepLoss()
         for start in stride(from: 0, to: order.count, by: training.batchSequences) {
             let end = min(order.count, start + training.batchSequences)
-            total.add(await step(order[start..<end].map { sequences[$0] }))
+            total.add(await step(Array(order[start..<end])))
             progress(end, order.count)
         }
         catchUpIdentity()
@@ -209,10 +222,10 @@ public final class ItemTrainer {
         }
     }
 
-    private func step(_ sequences: [[Int32]]) async -> StepLoss {
+    private func step(_ chosen: [Int]) async -> StepLoss {
         beginStep()
         let number = steps.count
-        let batch = makeBatch(sequences, number)
+        let batch = makeBatch(chosen, number)
         let gates = gates(of: batch.items, number)
         for (item, gate) in zip(batch.items, gates) where gate > 0 { catchUp(Int(item)) }
         let values = parameters.values
@@ -243,12 +256,15 @@ public final class ItemTrainer {
             targets: batch.targetCount, answered: batch.answeredCount)
     }
 
-    private func makeBatch(_ sequences: [[Int32]], _ number: Int) -> Batch {
+    private func makeBatch(_ chosen: [Int], _ number: Int) -> Batch {
         var batch = Batch(examples: Array(repeating: .init(), count: shards.count))
         let picks = CounterRandom(seed: training.seed, stream: UInt64(number) << 8 | 3)
-        for (index, sequence) in sequences.enumerated() {
-            let shard = index * shards.count / sequences.count
-            let kept = Array(sequence.suffix(parameters.layout.shape.historyMax + 1))
+        for (index, sequence) in chosen.enumerated() {
+            let shard = index * shards.count / chosen.count
+            let kept = Array(sequences[sequence].suffix(parameters.layout.shape.historyMax + 1))
+            if alignment != nil {
+                batch.examples[shard].teachers += teachers[sequence].suffix(kept.count - 1)
+            }
             for (item, target) in zip(kept, kept.dropFirst()) {
                 let row = Int32(batch.examples[shard].inputs.count)
                 let input = batch.place(item, tokens: items)
@@ -351,7 +367,8 @@ public final class ItemTrainer {
         let settings = TrainingShard.Settings(
             itemWeight: 1 / Float(max(1, batch.targetCount)),
             answerWeight: training.answerWeight / Float(max(1, batch.answeredCount)),
-            dropout: training.dropout, seed: training.seed)
+            dropout: training.dropout, seed: training.seed, alignment: alignment,
+            places: alignment == nil ? [:] : batch.places)
         return await onShards { index, shard in
             var settings = settings
             settings.seed &+= UInt64(number &* examples.count &+ index) << 20

@@ -1,5 +1,6 @@
 // One half of a training step's work, on a core of its own. An actor owns the memory; what crosses are values.
 
+import Alignment
 import Tensors
 import TokenTrie
 import Transformer
@@ -25,6 +26,8 @@ actor TrainingShard {
         var answers: [Answer] = []
         /// The inputs' tokens, where attention is plain.
         var texts = TokenHistories()
+        /// A teacher's word on each target, by items; none without a teacher.
+        var teachers: [ItemTargets] = []
     }
 
     /// What texts become: vectors of items, and states of all their tokens.
@@ -42,6 +45,9 @@ actor TrainingShard {
         var answerWeight: Float
         var dropout: Float
         var seed: UInt64
+        /// How teachers enter, and where items stand in the table of vectors.
+        var alignment: AlignmentSettings?
+        var places: [Int32: Int32] = [:]
     }
 
     struct Lesson: Sendable {
@@ -103,8 +109,8 @@ actor TrainingShard {
         var dStates = Array(states[..<(items * width)])
         for index in dStates.indices { dStates[index] = 0 }
         lesson.itemLoss = itemHead(
-            Array(states[..<(items * width)]), encoding.vectors, examples.targets, parameters,
-            weight: settings.itemWeight, dStates: &dStates, dTable: &lesson.dVectors)
+            Array(states[..<(items * width)]), encoding.vectors, examples, parameters, settings,
+            dStates: &dStates, dTable: &lesson.dVectors)
         var dAnswers = [Float](repeating: 0, count: answerInputs.count)
         lesson.answerLoss = answerHead(
             states[(items * width)...], examples.answers, parameters,
@@ -129,20 +135,21 @@ actor TrainingShard {
             seed: settings.seed)
         var dStates = [Float](repeating: 0, count: states.count)
         lesson.itemLoss = itemHead(
-            states, encoding.vectors, examples.targets, parameters, weight: settings.itemWeight,
-            dStates: &dStates, dTable: &lesson.dVectors)
+            states, encoding.vectors, examples, parameters, settings, dStates: &dStates,
+            dTable: &lesson.dVectors)
         lesson.dOwn = [Float](repeating: 0, count: encoding.own.count)
         examples.texts.backward(
             &history, dStates, parameters: parameters, gradients: &gradients, dOwn: &lesson.dOwn)
     }
 
     private func itemHead(
-        _ states: [Float], _ vectors: [Float], _ targets: [Int32], _ parameters: [Float],
-        weight: Float, dStates: inout [Float], dTable: inout [Float]
+        _ states: [Float], _ vectors: [Float], _ examples: Examples, _ parameters: [Float],
+        _ settings: Settings, dStates: inout [Float], dTable: inout [Float]
     ) -> Double {
+        let taught = settings.alignment.map { (examples.teachers, settings.places, $0) }
         let (loss, slope) = sampled(
-            states, vectors, targets, scale: parameters[layout.scale.lowerBound], weight: weight,
-            dStates: &dStates, dCandidates: &dTable)
+            states, vectors, examples.targets, scale: parameters[layout.scale.lowerBound],
+            weight: settings.itemWeight, taught: taught, dStates: &dStates, dCandidates: &dTable)
         gradients[layout.scale.lowerBound] += Float(slope)
         return loss
     }
@@ -181,12 +188,14 @@ actor TrainingShard {
 
     private func sampled(
         _ states: [Float], _ candidates: [Float], _ classes: [Int32], scale: Float, weight: Float,
+        taught: (words: [ItemTargets], places: [Int32: Int32], settings: AlignmentSettings)? = nil,
         dStates: inout [Float], dCandidates: inout [Float]
     ) -> (loss: Double, slope: Double) {
         let rows = classes.count
         let columns = candidates.count / layout.shape.width
+        let temperature = taught.map { Float($0.settings.temperature) } ?? 1
         let shape = SampledSoftmaxShape(
-            rows: rows, candidates: columns, width: layout.shape.width, scale: scale)
+            rows: rows, candidates: columns, width: layout.shape.width, scale: scale / temperature)
         var logits = [Float](repeating: 0, count: rows * columns)
         var dLogits = logits
         var logSums = [Float](repeating: 0, count: rows)
@@ -203,7 +212,16 @@ actor TrainingShard {
             states: states.span, candidates: candidates.span, classes: classes.span,
             weights: weights.span, logits: logits.span, logSums: logSums.span,
             dLogits: &dLogitsOut, dStates: &dStatesOut, dCandidates: &dCandidatesOut, shape: shape)
-        return (loss, slope)
+        guard let taught else { return (loss, slope) }
+        // A model that has diverged shows it by its plain loss; teachers say nothing to it.
+        let labels = try? TaughtLabels(
+            taught.words, places: taught.places, classes: classes, weights: weights,
+            logits: logits, states: states, candidates: candidates, shape: shape, taught.settings,
+            dStates: &dStates, dCandidates: &dCandidates)
+        return (
+            loss + (labels?.weightedLoss ?? 0),
+            slope / Double(temperature) + (labels?.dScale ?? 0)
+        )
     }
 
     /// The way back through the texts this shard encoded; returns all its gradients of the step.

@@ -133,3 +133,41 @@ def curves(title, x_label, y_label, series):
         last = max(y, last + 16)
         body.append(f'<text x="{x + 10:.1f}" y="{last + 4:.1f}">{escape(name)}</text>')
     return frame(width, height, title, "".join(body))
+
+
+COLOURS = ["#0969da", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#57606a"]
+
+
+def lines(title, x_label, y_label, series, width=760, height=380):
+    """series: (name, points of (x, y)): the y scale begins at 0, a name stands at its last point."""
+    left, top, right, bottom = 70, 64, 190, 50
+    points = [point for _, group in series for point in group]
+    low, high = min(x for x, _ in points), max(x for x, _ in points)
+    y_max = 1.08 * max(y for _, y in points) or 1
+
+    def at(x, y):
+        return (left + (width - left - right) * (x - low) / ((high - low) or 1),
+                top + (height - top - bottom) * (1 - y / y_max))
+
+    body = [f'<text class="n" x="16" y="48">{escape(y_label)}</text>']
+    for step in range(5):
+        _, y = at(low, y_max * step / 4)
+        body.append(f'<line class="g" x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+                    f'<text class="n" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{short(y_max * step / 4)}</text>')
+    for value in sorted({x for x, _ in points}):
+        body.append(f'<text class="n" x="{at(value, 0)[0]:.1f}" y="{height - bottom + 20}" '
+                    f'text-anchor="middle">{short(value)}</text>')
+    body.append(f'<text class="n" x="{(left + width - right) / 2}" y="{height - 8}" '
+                f'text-anchor="middle">{escape(x_label)}</text>')
+    names = []
+    for (name, group), colour in zip(series, COLOURS * (1 + len(series) // len(COLOURS))):
+        places = [at(x, y) for x, y in group]
+        body.append(f'<polyline style="stroke:{colour};stroke-width:2;fill:none" points="'
+                    + " ".join(f"{x:.1f},{y:.1f}" for x, y in places) + '"/>')
+        body += [f'<circle style="fill:{colour}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places]
+        names.append((places[-1][1], places[-1][0], name, colour))
+    last = -1e9
+    for y, x, name, colour in sorted(names):
+        last = max(y, last + 17)
+        body.append(f'<text style="fill:{colour}" x="{x + 10:.1f}" y="{last + 4:.1f}">{escape(name)}</text>')
+    return frame(width, height, title, "".join(body))

@@ -1,5 +1,6 @@
 // What a model is trained and judged on: histories as numbers of items.
 
+import Alignment
 import Evaluation
 import Interactions
 
@@ -14,6 +15,8 @@ struct ItemDataset {
     /// 1 for items that are ranked.
     var listed: [UInt8] = []
     var train: [[Int32]] = []
+    /// Whose each of them is.
+    var users: [UInt64] = []
     var validation: [Case] = []
     /// Empty for a log unless wanted: `millrace eval` judges a model event by event there.
     var test: [Case] = []
@@ -31,6 +34,7 @@ struct ItemDataset {
             share < 1
             ? Array(split.trainByTime.prefix(Int(Double(split.train.count) * share))) : split.train
         train = rows.map { ($0.history + [$0.target]).map { number(of: $0.item) } }
+        users = rows.map(\.target.user.key)
         validation = selection.test.map { one(of: $0) }
         test = split.test.map { one(of: $0) }
         ranksSeen = true
@@ -61,9 +65,10 @@ struct ItemDataset {
                 histories[event.user, default: []].append(item)
             }
         }
-        for (_, history) in histories.sorted(by: { $0.key < $1.key }) where history.count > 1 {
+        for (user, history) in histories.sorted(by: { $0.key < $1.key }) where history.count > 1 {
             for start in stride(from: 0, to: history.count - 1, by: historyMax) {
                 train.append(Array(history[start..<min(history.count, start + historyMax + 1)]))
+                users.append(user.key)
             }
         }
         for (index, event) in events.enumerated().dropFirst(border) {
@@ -74,6 +79,20 @@ struct ItemDataset {
                 if index < end { validation.append(one) } else { test.append(one) }
             }
             histories[event.user, default: []].append(item)
+        }
+    }
+
+    /// What others did after each item of the training histories: a word on every target, of which the user's own
+    /// events are no part.
+    func transitions() -> [[ItemTargets]] {
+        var counts = TransitionCounts()
+        for (history, user) in zip(train, users) {
+            for (item, next) in zip(history, history.dropFirst()) {
+                counts.add(next, after: item, by: user)
+            }
+        }
+        return zip(train, users).map { history, user in
+            history.dropLast().map { counts.targets(after: $0, leavingOut: user) }
         }
     }
 
