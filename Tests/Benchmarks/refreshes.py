@@ -32,13 +32,17 @@ def aligned(teacher, alpha, *more):
 # Name -> options of `millrace refresh`; None: no refresh.
 CORE = {"no refresh": None, "plain labels": []}
 CORE |= {f"transitions, {alpha}": aligned("transitions", alpha) for alpha in ALPHAS}
-WIDE = {f"{teacher}, {alpha}": aligned(teacher, alpha) for teacher in ("popularity", "rules") for alpha in ALPHAS}
-WIDE |= {
+WIDE = {
     "transitions, 0.6 by evidence": aligned("transitions", 0.6, "--evidence-half", "10"),
     "transitions, 0.1, published loss": aligned(
         "transitions", 0.1, "--evidence-half", "0", "--loss", "log-of-expectation"),
+    "a tenth of the learning rate": ["--learning-rate", "0.0003"],
+    "anchor 10": ["--anchor", "10"],
+    "divergence 100 (PESO)": ["--divergence", "100"],
+    "divergence 1000 (PESO)": ["--divergence", "1000"],
 }
-WIDE |= {f"sasrec, {alpha}": aligned("sasrec", alpha) for alpha in ALPHAS}
+WIDE |= {f"{teacher}, {alpha}": aligned(teacher, alpha)
+         for teacher in ("popularity", "rules", "item-knn", "sasrec", "ease", "als") for alpha in ALPHAS}
 # Name -> options of `millrace train` on Office.
 SCRATCH = {"plain labels": []}
 SCRATCH |= {f"transitions, {alpha}": aligned("transitions", alpha) for alpha in ALPHAS}
@@ -113,10 +117,10 @@ class Bench:
             "train", "--data", self.path("until", BASE), "--out", folder, "--answer-weight", 0, "--seed", seed)[1])
         return folder
 
-    def score(self, seed, adapter, share):
+    def score(self, seed, adapter, share, model=None):
         """The tenth after `share` per cent, every second event by the state just before it."""
         words = ["eval", "--data", self.path("until", share + STEP), "--warm-up", share / (share + STEP),
-                 "--every", 2, "--model", self.base(seed), "--teacher", "popularity", "--json"]
+                 "--every", 2, "--model", model or self.base(seed), "--teacher", "popularity", "--json"]
         found = json.loads(self.call(*words, *(["--adapter", adapter] if adapter else []))[0])
         return {source["name"]: [source["hr"]["mean"], source["ndcg"]["mean"]] for source in found["sources"]}
 
@@ -147,6 +151,20 @@ class Bench:
         return {"passed": found["stage"] == "passed", "reason": found["reason"], "seconds": seconds,
                 "learnt_until": found.get("learnt_until")}
 
+    def retrained(self, seed):
+        """Scores of a model that is trained anew, on all that was seen, before every tenth."""
+        rows = []
+        for share in range(BASE, 100, STEP):
+            folder = self.path("anew", seed, share)
+
+            def run():
+                seconds = self.call("train", "--data", self.path("until", share), "--out", folder,
+                                    "--answer-weight", 0, "--seed", seed)[1]
+                note(f"{os.path.basename(folder)}: {seconds:.0f} CPU s")
+                return {"seconds": seconds} | self.score(seed, None, share, folder)
+            rows.append({"share": share, **self.kept(f"anew {seed} {share} score", run)})
+        return rows
+
     # The fixed split
 
     def scratch(self, seed, arm, options):
@@ -168,17 +186,29 @@ def main():
     parser.add_argument("--work", default="refreshes")
     parser.add_argument("--seeds", default="1,2,3", help="of the arms that matter most")
     parser.add_argument("--wide", default="1", help="seeds of all other arms")
-    parser.add_argument("--only", help="arms whose names contain this")
-    parser.add_argument("--skip", choices=["office"])
+    parser.add_argument("--only", default="", help="a pattern of the arms' names; the others are not run")
+    parser.add_argument("--report", action="store_true", help="write the page from what there is then")
     options = parser.parse_args()
     bench = Bench(options)
     bench.stream()
     seeds, wide = ([int(seed) for seed in text.split(",") if seed] for text in (options.seeds, options.wide))
-    for arms, numbers in ((CORE, seeds), (WIDE, wide)):
-        for seed in numbers:
-            for arm, words in arms.items():
-                if not options.only or options.only in arm:
-                    bench.chain(seed, arm, words)
+    chosen = re.compile(options.only)
+    for seed in seeds:
+        for arm, words in CORE.items():
+            if chosen.search(arm):
+                bench.chain(seed, arm, words)
+    for seed in wide:
+        for arm, words in WIDE.items():
+            if chosen.search(arm):
+                bench.chain(seed, arm, words)
+        if chosen.search("trained anew"):
+            bench.retrained(seed)
+    for seed in seeds:
+        for arm, words in SCRATCH.items():
+            if chosen.search(f"office, {arm}"):
+                bench.scratch(seed, arm, words)
+    if options.report:
+        write(bench, options)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,8 @@ struct RefreshCommand: ParsableCommand {
     @Option(help: "Rank of the adapter's pairs.") var rank = RefreshTraining().rank
     @Option(help: "Over the rank, what multiplies the pairs.")
     var loraAlpha = RefreshTraining().loraAlpha
+    @Flag(help: "Learn the heads' own values too: the last norm's gain, and the item scale.")
+    var head = false
     @Option(help: "Histories of the past beside each new one.")
     var replay = RefreshTraining().replayShare
     @Option(help: "Pull towards the previous adapter, a unit of learning rate.")
@@ -252,6 +254,7 @@ struct RefreshCommand: ParsableCommand {
         training.replayShare = replay
         training.anchor = anchor
         training.divergence = divergence
+        training.learnsHead = head
         return training
     }
 
