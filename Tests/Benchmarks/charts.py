@@ -75,9 +75,9 @@ def line(title, x_label, y_label, points, mark=None):
     return frame(width, height, title, "".join(body))
 
 
-def dots(title, rows):
+def dots(title, rows, left=200):
     """rows: (name, values): a dot for each value and a tick at their mean. The scale begins where the least needs it."""
-    width, left, right = 760, 200, 90
+    width, right = 760, 90
     values = [value for _, group in rows for value in group]
     margin = 0.08 * (max(values) - min(values)) or 0.01
     low, high = max(0, min(values) - margin), max(values) + margin
@@ -143,17 +143,21 @@ def lines(title, x_label, y_label, series, width=760, height=380):
     left, top, right, bottom = 70, 64, 190, 50
     points = [point for _, group in series for point in group]
     low, high = min(x for x, _ in points), max(x for x, _ in points)
-    y_max = 1.08 * max(y for _, y in points) or 1
+    most = max(y for _, y in points) or 1
+    power = 10 ** math.floor(math.log10(most))
+    tick = next(step * power for step in (0.1, 0.2, 0.25, 0.5, 1, 2) if most <= 5 * step * power)
+    ticks = math.ceil(most / tick)
+    y_max = tick * ticks
 
     def at(x, y):
         return (left + (width - left - right) * (x - low) / ((high - low) or 1),
                 top + (height - top - bottom) * (1 - y / y_max))
 
     body = [f'<text class="n" x="16" y="48">{escape(y_label)}</text>']
-    for step in range(5):
-        _, y = at(low, y_max * step / 4)
+    for step in range(ticks + 1):
+        _, y = at(low, tick * step)
         body.append(f'<line class="g" x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}"/>'
-                    f'<text class="n" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{short(y_max * step / 4)}</text>')
+                    f'<text class="n" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{short(tick * step)}</text>')
     for value in sorted({x for x, _ in points}):
         body.append(f'<text class="n" x="{at(value, 0)[0]:.1f}" y="{height - bottom + 20}" '
                     f'text-anchor="middle">{short(value)}</text>')

@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 
+import measures
 from charts import dots, lines
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
@@ -37,10 +38,15 @@ WIDE = {
     "transitions, 0.1, published loss": aligned(
         "transitions", 0.1, "--evidence-half", "0", "--loss", "log-of-expectation"),
     "a tenth of the learning rate": ["--learning-rate", "0.0003"],
+    "twice the learning rate": ["--learning-rate", "0.006"],
+    "eight passes": ["--epochs", "8"],
+    "no replay": ["--replay", "0"],
     "anchor 10": ["--anchor", "10"],
     "divergence 100 (PESO)": ["--divergence", "100"],
     "divergence 1000 (PESO)": ["--divergence", "1000"],
+    "heads too": ["--head"],
 }
+OPTIONS = [arm for arm in WIDE if not arm.startswith("transitions")]
 WIDE |= {f"{teacher}, {alpha}": aligned(teacher, alpha)
          for teacher in ("popularity", "rules", "item-knn", "sasrec", "ease", "als") for alpha in ALPHAS}
 # Name -> options of `millrace train` on Office.
@@ -178,6 +184,172 @@ class Bench:
         return self.kept(f"office {arm} {seed}", train)
 
 
+# The page
+
+
+def mean(values):
+    return statistics.fmean(values)
+
+
+def number(value, sign=False):
+    text = f"{value:+.4f}" if sign else f"{value:.4f}"
+    return text.replace("0.", ".", 1)
+
+
+def row(*cells):
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+class Page:
+    """What is in the work folder, as text and charts."""
+
+    METRICS = (("HR@10", 0), ("NDCG@10", 1))
+
+    def __init__(self, bench, seeds):
+        self.bench, self.seeds = bench, seeds
+        self.shares = list(range(BASE + STEP, 100, STEP))
+        self.chains = {}
+        for arm in [*CORE, *WIDE, "trained anew"]:
+            for seed in seeds:
+                found = [self.outcome(arm, seed, share) for share in self.shares]
+                if all(found):
+                    self.chains.setdefault(arm, {})[seed] = found
+
+    def load(self, name):
+        try:
+            with open(self.bench.path(name) + ".json") as file:
+                return json.load(file)
+        except FileNotFoundError:
+            return None
+
+    def outcome(self, arm, seed, share):
+        scores = self.load(f"{'anew' if arm == 'trained anew' else arm} {seed} {share} score")
+        return scores and {**scores, "refresh": self.load(f"{arm} {seed} {share} refresh")}
+
+    def over_time(self, arm, metric):
+        """The mean over seeds, tenth by tenth."""
+        chains = self.chains[arm].values()
+        return [mean([chain[place]["lm"][metric] for chain in chains]) for place in range(len(self.shares))]
+
+    def level(self, arm, seed, metric):
+        return mean([found["lm"][metric] for found in self.chains[arm][seed]])
+
+    def against(self, arm, other, metric):
+        """Differences of the means over all tenths, seed by seed."""
+        return [self.level(arm, seed, metric) - self.level(other, seed, metric)
+                for seed in self.chains[arm] if seed in self.chains[other]]
+
+    def main_arms(self):
+        taught = [arm for arm in self.chains if arm in WIDE or arm.startswith("transitions")]
+        best = max((arm for arm in taught if arm not in OPTIONS), default=None,
+                   key=lambda arm: mean(self.against(arm, "plain labels", 1)))
+        wanted = ["no refresh", "plain labels", "transitions, 0.1", best, "trained anew"]
+        return [arm for arm in dict.fromkeys(wanted) if arm in self.chains]
+
+    def stream(self, out):
+        arms = self.main_arms()
+        for metric, place in self.METRICS:
+            series = [(arm, [(share, value) for share, value in zip(self.shares, self.over_time(arm, place))])
+                      for arm in arms]
+            with open(os.path.join(out, f"refreshes-{slug(metric.split('@')[0])}.svg"), "w") as file:
+                file.write(lines(f"{metric} of the next tenth of the stream", "% of the stream seen", metric, series))
+        rows = [(arm, [self.level(arm, seed, 1) for seed in chains])
+                for arm, chains in self.chains.items() if arm != "no refresh"]
+        with open(os.path.join(out, "refreshes-arms.svg"), "w") as file:
+            file.write(dots("NDCG@10 over the stream, one dot a seed", rows, left=250))
+        text = ["## Over time", "",
+                f"Mean of seeds {', '.join(map(str, self.chains['plain labels']))} (trained anew: "
+                f"{', '.join(map(str, self.chains.get('trained anew', [])))}). HR@10 / NDCG@10 of the tenth that follows.",
+                "", row("seen", *arms), row(*["---"] * (1 + len(arms)))]
+        for place, share in enumerate(self.shares):
+            text.append(row(f"{share} %", *(
+                " / ".join(number(self.over_time(arm, metric)[place]) for _, metric in self.METRICS) for arm in arms)))
+        text.append(row("all", *(" / ".join(number(mean(self.over_time(arm, metric))) for _, metric in self.METRICS)
+                                 for arm in arms)))
+        text += ["", "![NDCG@10 over the stream](refreshes-ndcg.svg)", "", "![HR@10 over the stream](refreshes-hr.svg)"]
+        text += ["", "## Every arm against plain labels", "",
+                 "Means over the seven tenths; differences are paired by seed, in their order. Passed: refreshes that the "
+                 "gate let through. CPU: of a refresh, all of the command.", "",
+                 row("arm", "seeds", "HR@10", "NDCG@10", "HR@10 against plain", "NDCG@10 against plain",
+                     "each seed's NDCG@10 against plain", "passed", "CPU s"), row(*["---"] * 9)]
+        for arm, chains in self.chains.items():
+            differences = [self.against(arm, "plain labels", place) for _, place in self.METRICS]
+            refreshes = [found["refresh"] for chain in chains.values() for found in chain if found["refresh"]]
+            against = ["", "", ""] if arm == "plain labels" else [
+                number(mean(differences[0]), True), number(mean(differences[1]), True),
+                ", ".join(number(value, True) for value in differences[1])]
+            passed = f"{sum(refresh['passed'] for refresh in refreshes)} of {len(refreshes)}" if refreshes else ""
+            seconds = f"{mean([refresh['seconds'] for refresh in refreshes]):.1f}" if refreshes else ""
+            if arm == "trained anew":
+                seconds = f"{mean([found['seconds'] for chain in chains.values() for found in chain]):.0f}"
+            text.append(row(arm, len(chains), *(number(mean([self.level(arm, seed, place) for seed in chains]))
+                                                for _, place in self.METRICS), *against, passed, seconds))
+        popular = [mean([found["popularity"][place] for found in self.chains["no refresh"][self.seeds[0]]])
+                   for _, place in self.METRICS]
+        return text + ["", "![NDCG@10 of every arm](refreshes-arms.svg)", "",
+                       f"Decayed popularity alone, on the same events: {number(popular[0])} / {number(popular[1])}. "
+                       "The model is one source of the lists, which the combiner mixes ([combiner.md](../combiner.md))."]
+
+    def office(self):
+        found = {arm: {seed: kept for seed in self.seeds if (kept := self.load(f"office {arm} {seed}"))}
+                 for arm in SCRATCH}
+        plain = found["plain labels"]
+        if not plain:
+            return []
+        text = ["", "## From scratch, on Office", "",
+                "`millrace train` on all training rows, soft labels on the item head; the teacher counts what other users "
+                "did next in the training rows (the row's own user left out). Test rows, all items ranked.", "",
+                row("labels", "seeds", "HR@10", "NDCG@10", "HR@10 against plain", "NDCG@10 against plain",
+                    "each seed's NDCG@10", "never seen HR@10", "CPU s"), row(*["---"] * 9)]
+        for arm, seeds in found.items():
+            if not seeds:
+                continue
+            differences = [[kept["parts"]["all"][place] - plain[seed]["parts"]["all"][place]
+                            for seed, kept in seeds.items() if seed in plain] for _, place in self.METRICS]
+            against = ["", "", ""] if arm == "plain labels" else [
+                number(mean(differences[0]), True), number(mean(differences[1]), True),
+                ", ".join(number(value, True) for value in differences[1])]
+            levels = [number(mean([kept["parts"]["all"][place] for kept in seeds.values()])) for _, place in self.METRICS]
+            text.append(row(arm, len(seeds), *levels, *against,
+                            number(mean([kept["parts"]["never seen"][0] for kept in seeds.values()])),
+                            f"{mean([kept['seconds'] for kept in seeds.values()]):.0f}"))
+        return text
+
+    def serving(self):
+        found = self.load("serving")
+        if not found:
+            return []
+        text = ["", "## Serving meanwhile", "",
+                f"`REC.GET MODE lm` at a steady {found['rate']}/s on 8 connections of a daemon that holds the whole log, "
+                "no list cached; waits count from when a request was due. Idle and refreshing in turn, "
+                f"{len(found['seconds'])} times; each refresh learns {found['learnt']:,} events in a process at niceness "
+                f"19 ({', '.join(f'{value:.0f}' for value in found['seconds'])} s, {', '.join(found['results'])}).".replace(
+                    ",000", " 000"),
+                "", row("", "requests", "p50, ms", "p99, ms"), row(*["---"] * 4)]
+        for name, part in (("idle", "idle"), ("during a refresh", "busy")):
+            spread = found[part]
+            text.append(row(name, spread["count"], f"{spread['p50']:.2f}", f"{spread['p99']:.2f}"))
+        return text
+
+
+def write(bench, options):
+    seeds = sorted({int(seed) for text in (options.seeds, options.wide) for seed in text.split(",") if seed})
+    page = Page(bench, seeds)
+    cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    text = ["# What refreshes are worth", "",
+            "Written by `make bench-refresh`; change nothing here by hand. What follows from it: "
+            "[refresh.md](../refresh.md).", "",
+            f"MovieTweetings, {os.cpu_count()} x {cpu}. A base is trained on the oldest {BASE} % of the stream. Each further "
+            f"tenth is scored first (every second event, by the state just before it, all items ranked, seen ones left "
+            "out), then `millrace refresh` learns it, going on from the adapter that serves; its newest tenth is the "
+            "gate's. \"No refresh\": the base serves all the time, and histories go on. \"Trained anew\": `millrace train` "
+            "on all that was seen, before every tenth. A number after a teacher is alpha, the same everywhere unless it "
+            "says by evidence.", ""]
+    text += page.stream(options.out) + page.office() + page.serving()
+    with open(os.path.join(options.out, "refreshes.md"), "w") as file:
+        file.write("\n".join(text) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", help="millrace, built for release")
@@ -207,6 +379,9 @@ def main():
         for arm, words in SCRATCH.items():
             if chosen.search(f"office, {arm}"):
                 bench.scratch(seed, arm, words)
+    if chosen.search("serving"):
+        bench.kept("serving", lambda: measures.refresh_beside_serving(
+            options.program, os.path.join(options.data, "movietweetings")))
     if options.report:
         write(bench, options)
 

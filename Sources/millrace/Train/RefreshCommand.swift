@@ -38,7 +38,13 @@ struct RefreshCommand: ParsableCommand {
         }
 
         static let allValueStrings = ["none", "transitions"] + StreamedTeacher.names
-        var defaultValueDescription: String { "none" }
+        var defaultValueDescription: String {
+            switch self {
+            case .none: "none"
+            case .transitions: "transitions"
+            case .streamed(let name): name
+            }
+        }
 
         var name: String? { if case .streamed(let name) = self { name } else { nil } }
     }
