@@ -9,6 +9,10 @@ import Transformer
 
 @testable import ItemModel
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 struct SmallModel {
     var parameters: ItemModelParameters
     var items: [[Int32]] = Self.texts
@@ -221,10 +225,13 @@ extension SmallModel {
                 for (item, share) in zip(word.items, word.shares) {
                     label[Int(item)] += alpha * Double(share)
                 }
-                sum -=
-                    settings.loss == .logOfExpectation
-                    ? log(zip(label, logits).reduce(0) { $0 + $1.0 * exp($1.1 - logSum) })
-                    : zip(label, logits).reduce(0) { $0 + $1.0 * ($1.1 - logSum) }
+                var inner = 0.0
+                for (share, logit) in zip(label, logits) {
+                    let likelihood = logit - logSum
+                    inner +=
+                        share * (settings.loss == .logOfExpectation ? exp(likelihood) : likelihood)
+                }
+                sum -= settings.loss == .logOfExpectation ? log(inner) : inner
                 turn += 1
             }
         }

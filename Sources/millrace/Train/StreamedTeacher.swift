@@ -74,7 +74,9 @@ struct StreamedTeacher {
 
     /// Counts an event; `number` is the caller's of its item.
     mutating func learn(_ event: Interaction, number: Int32) throws {
-        try fold(event, number, into: &states[event.user, default: UserState()])
+        var state = states.removeValue(forKey: event.user) ?? UserState()
+        try fold(event, number, into: &state)
+        states[event.user] = state
     }
 
     /// Counts a history after which nothing follows.
