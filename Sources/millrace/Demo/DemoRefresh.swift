@@ -92,10 +92,17 @@ extension DemoCommand {
     /// Shows how far the refresh is until it has ended.
     private func follow(_ client: SocketClient, _ signals: inout Signals) throws {
         var shown = ""
+        var progress: ProgressLine?
         try Wait.until("the refresh has ended", &signals) {
             let info = try StreamInfo(client)
             let state = info["refresh_state"] ?? "idle"
-            if state != shown, state != "idle" { Terminal.line("    \(state) ...") }
+            if state != shown {
+                progress?.finish()
+                let steps = info["refresh_steps"].flatMap { Int($0) } ?? 0
+                progress = steps > 0 ? ProgressLine("    \(state)", total: steps) : nil
+                if state != "idle" { Terminal.line("    \(state) ...") }
+            }
+            progress?.update(info["refresh_step"].flatMap { Int($0) } ?? 0)
             shown = state
             return state == "idle"
         }

@@ -91,7 +91,7 @@ final class DemoStage {
               folder: \(model)
               adapters: \(folder)/adapters
             refresh:
-              niceness: 5  # nobody else wants the processor here
+              niceness: 0  # nobody else wants the processor here
 
             """
         try write(settings + more, to: settingsFile)
