@@ -1,5 +1,6 @@
 // The parts of a refresh that the daemon makes: when it is due, what it is given, what it says, and who watches it.
 
+import Alignment
 import Evaluation
 import Foundation
 import Interactions
