@@ -9,6 +9,7 @@ LOG ?=
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
 BENCH_FLAGS ?=
+DATA ?= data
 RECORD ?=
 # make fuzz: which target (all when empty), and for how long each
 TARGET ?=
@@ -22,7 +23,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census parity bench bench-decoder bench-summaries overload counts fuzz tsan asan check-config install clean
+.PHONY: all setup build demo test lint format census parity bench bench-decoder bench-refresh bench-summaries overload counts fuzz tsan asan check-config install clean
 
 all: build
 
@@ -91,6 +92,12 @@ bench-decoder:
 # a core; goes on where it was interrupted.
 bench-summaries: build
 	python3 Tests/Benchmarks/summaries.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" "$(DATA)"
+
+# What refreshes are worth on a stream, by teacher and setting: an hour or two of one core, and it goes on where it was
+# interrupted. DATA holds the folders `movietweetings` (a log) and `office` (the split released with TCA4Rec).
+bench-refresh: build
+	$(PYTHON) Tests/Benchmarks/refreshes.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" "$(DATA)" \
+		--work .build/refreshes --report $(BENCH_FLAGS)
 
 check-config: build
 	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" check-config Config/millrace.yaml

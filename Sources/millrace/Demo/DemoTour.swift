@@ -47,6 +47,11 @@ extension DemoCommand {
                 + "\(info.userBytes / max(1, info.users)) bytes a user")
         let user = batch.busiestUser
         try tour(of: user, client, stage)
+        try refresh(
+            catalogue: catalogue + batch.items, events: batch.events, showing: user, client, stage,
+            &signals)
+        say("look around: redis-cli -s \(stage.socket) INFO")
+        say("metrics: curl -s --unix-socket \(stage.operationsSocket) http://localhost/metrics")
         guard !once, isatty(STDOUT_FILENO) == 1 else { return }
         try live(&simulator, producer, items, user, client, stage, &signals)
     }
@@ -118,8 +123,6 @@ extension DemoCommand {
             say("why the first? REC.EXPLAIN \(user) \(second.id)")
             try explain(user, second.id, client)
         }
-        say("look around: redis-cli -s \(stage.socket) INFO")
-        say("metrics: curl -s --unix-socket \(stage.operationsSocket) http://localhost/metrics")
     }
 
     /// Who makes the list: `mix` once the combiner has learnt enough.
@@ -128,14 +131,16 @@ extension DemoCommand {
         return Self.elements(reply).first?["rung"]?.text ?? "?"
     }
 
-    private func list(of user: String, _ client: SocketClient) throws -> [ShownItem] {
-        let reply = try client.ask("REC.GET", user, "COUNT", "8")
+    func list(
+        of user: String, _ client: SocketClient, mode: String = "auto"
+    ) throws -> [ShownItem] {
+        let reply = try client.ask("REC.GET", user, "COUNT", "8", "MODE", mode)
         let ids = Self.elements(reply).compactMap(\.text)
         let titles = try client.titles(ids)
         return ids.map { ShownItem(id: $0, title: titles[$0]) }
     }
 
-    private func show(_ items: [ShownItem], before: [ShownItem] = []) {
+    func show(_ items: [ShownItem], before: [ShownItem] = []) {
         for (place, item) in items.enumerated() {
             var mark = " "
             if !before.isEmpty {
