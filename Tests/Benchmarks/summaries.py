@@ -44,6 +44,7 @@ MODEL_ARMS = {
                ("window 5, summary", ["--history-max", "5", "--summaries"]),
                ("window 10", ["--history-max", "10"])],
 }
+MODEL_PARTS = {"movietweetings": ["all", "20 or more before", "60 or more before"], "office": ["all"]}
 MODEL_LOG = {"movietweetings": ["--test-share", "0.1"], "office": []}
 MODEL_LINE = re.compile(
     r"^test, (?P<part>[a-z0-9 ]+): HR@10 (?P<hit>[0-9.]+), NDCG@10 (?P<gain>[0-9.]+) of (?P<count>\S.*)$")
@@ -94,81 +95,79 @@ def spread(values, digits=4):
     return text.replace("0.", ".", 1) if text.startswith("0.") else text
 
 
-def difference(values, others):
-    """Of the same seeds: their mean and its standard error."""
-    if len(values) < 2 or len(values) != len(others):
+def difference(rows, others, value):
+    """Of the seeds that both have: their mean and its standard error."""
+    gaps = [value(row) - value(others[seed]) for seed, row in rows.items() if seed in others]
+    if len(gaps) < 2:
         return ""
-    gaps = [a - b for a, b in zip(values, others)]
     return f"{statistics.mean(gaps):+.4f} ± {statistics.stdev(gaps) / len(gaps) ** .5:.4f}"
 
 
-def ranker_table(log, outcomes, seeds):
+def by_seed(outcomes, log, name):
+    return {seed: row for (where, what, seed), row in sorted(outcomes.items()) if (where, what) == (log, name)}
+
+
+def ranker_table(log, outcomes):
     names = ["R@3", "R@5", "R@10", "MRR@10"]
-    lines = ["| | " + " | ".join(names) + " | MRR@10 against no summary, same seed | CPU s |",
-             "| --- |" + " --- |" * (len(names) + 2)]
-    for name, options in RANKER_ARMS:
-        rows = [outcomes[log, name, seed] for seed in seeds if (log, name, seed) in outcomes]
+    lines = ["| | " + " | ".join(names) + " | MRR@10 against no summary, same seeds | seeds | CPU s |",
+             "| --- |" + " --- |" * (len(names) + 3)]
+    for name, _ in RANKER_ARMS:
+        rows = by_seed(outcomes, log, name)
         if not rows:
             continue
-        plain = [outcomes.get((log, name.replace("no summary", "summary").replace("summary", "no summary"), seed))
-                 for seed in seeds]
         gap = ""
-        if "no summary" not in name and all(plain) and len(rows) == len(plain):
-            gap = difference([row["ranker"]["MRR@10"] for row in rows], [row["ranker"]["MRR@10"] for row in plain])
-        cells = [spread([row["ranker"][metric] for row in rows], 3) for metric in names]
+        if not name.endswith("no summary"):
+            gap = difference(rows, by_seed(outcomes, log, name.replace("summary", "no summary")),
+                             lambda row: row["ranker"]["MRR@10"])
+        cells = [spread([row["ranker"][metric] for row in rows.values()], 3) for metric in names]
         lines.append(f"| {name} | " + " | ".join(cells)
-                     + f" | {gap} | {statistics.mean(row['seconds'] for row in rows):.0f} |")
+                     + f" | {gap} | {len(rows)} | {statistics.mean(row['seconds'] for row in rows.values()):.0f} |")
     some = [row for (where, _, _), row in outcomes.items() if where == log and "popularity" in row]
     if some:
         lines.append("| popularity | " + " | ".join(
-            spread([statistics.mean(row["popularity"][metric] for row in some)], 3) for metric in names) + " | | |")
+            spread([statistics.mean(row["popularity"][metric] for row in some)], 3) for metric in names) + " | | | |")
     return lines
 
 
-def model_table(log, outcomes, seeds):
-    parts = ["all", "20 or more before", "60 or more before"] if log == "movietweetings" else ["all"]
-    lines = ["| |" + "".join(f" {part}: HR@10 | NDCG@10 | NDCG@10 against the same window alone, same seed |"
-                             for part in parts) + " CPU s |",
-             "| --- |" + " --- |" * (3 * len(parts) + 1)]
-    counts = {}
-    for name, _ in MODEL_ARMS[log]:
-        rows = [outcomes[log, name, seed] for seed in seeds if (log, name, seed) in outcomes]
-        if not rows:
+def model_table(log, outcomes):
+    lines = []
+    for part in MODEL_PARTS[log]:
+        counts = [row[part][2] for (where, _, _), row in outcomes.items() if where == log and part in row]
+        if not counts:
             continue
-        cells = []
-        for part in parts:
-            got = [row[part] for row in rows if part in row]
-            if not got:
-                cells += ["", "", ""]
+        lines += [f"Of {'all users' if part == 'all' else 'users with ' + part}, {counts[0]} scored choices:", "",
+                  "| | HR@10 | NDCG@10 | NDCG@10 against the same window alone, same seeds | seeds | CPU s |",
+                  "| --- | --- | --- | --- | --- | --- |"]
+        for name, _ in MODEL_ARMS[log]:
+            rows = by_seed(outcomes, log, name)
+            if not rows:
                 continue
-            counts[part] = got[0][2]
-            alone = [outcomes.get((log, name.removesuffix(", summary"), seed)) for seed in seeds]
             gap = ""
-            if name.endswith("summary") and all(alone):
-                gap = difference([row[1] for row in got], [row[part][1] for row in alone])
-            cells += [spread([row[0] for row in got]), spread([row[1] for row in got]), gap]
-        lines.append(f"| {name} | " + " | ".join(cells)
-                     + f" | {statistics.mean(row['seconds'] for row in rows):.0f} |")
-    lines.append("")
-    lines.append("; ".join(f"{part}: {count} scored choices" for part, count in counts.items()) + ".")
+            if name.endswith("summary"):
+                gap = difference(rows, by_seed(outcomes, log, name.removesuffix(", summary")),
+                                 lambda row: row[part][1])
+            lines.append(f"| {name} | " + spread([row[part][0] for row in rows.values()]) + " | "
+                         + spread([row[part][1] for row in rows.values()]) + f" | {gap} | {len(rows)} | "
+                         + f"{statistics.mean(row['seconds'] for row in rows.values()):.0f} |")
+        lines.append("")
     return lines
 
 
-def write(out, models, rankers, seeds):
+def write(out, models, rankers):
     text = ["# What a summary is worth, measured", "",
             "Written by `make bench-summaries` (Tests/Benchmarks/summaries.py); what it means is in",
-            "[summaries.md](../summaries.md) and [ranker.md](../ranker.md). Mean and deviation over seeds "
-            + ", ".join(map(str, seeds)) + "; differences: mean and standard error over the same seeds.", ""]
+            "[summaries.md](../summaries.md) and [ranker.md](../ranker.md). Mean and deviation over seeds; differences: mean",
+            "and standard error over the seeds that both have.", ""]
     for log, (title, _) in LOGS.items():
         if any(where == log for where, _, _ in models):
             text += [f"## The item-aware model on {title}", "",
                      f"`millrace train {' '.join(LOGS[log][1] + MODEL + MODEL_LOG[log])} --history-max W "
-                     "[--summaries]`, full ranking.", ""] + model_table(log, models, seeds) + [""]
+                     "[--summaries]`, full ranking.", ""] + model_table(log, models)
     for log, (title, _) in LOGS.items():
         if any(where == log for where, _, _ in rankers):
             text += [f"## The ranker on {title}", "",
                      f"`millrace train-ranker {' '.join(LOGS[log][1] + RANKER)} --recent m [--no-summary]`, "
-                     "one chosen and 20 drawn items.", ""] + ranker_table(log, rankers, seeds) + [""]
+                     "one chosen and 20 drawn items.", ""] + ranker_table(log, rankers) + [""]
     os.makedirs(out, exist_ok=True)
     with open(os.path.join(out, "summaries.md"), "w") as file:
         file.write("\n".join(text).rstrip() + "\n")
@@ -206,7 +205,7 @@ def main():
             if asked.only != "model":
                 for name, arm in RANKER_ARMS:
                     take(rankers, (log, name, seed), "train-ranker", RANKER + arm, ranker_numbers)
-    write(asked.out, models, rankers, seeds)
+    write(asked.out, models, rankers)
 
 
 main()

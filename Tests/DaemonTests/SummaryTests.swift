@@ -2,6 +2,7 @@
 
 import Foundation
 import Interactions
+import KafkaIngest
 import ModelServer
 import NIOHTTP1
 import Simulation

@@ -115,7 +115,8 @@ struct SummarySimulationTests {
             #expect(text == words.prefix(count).joined(separator: " "), "seed \(seed), \(user)")
             held += count
         }
-        #expect(held > 0, "seed \(seed)")
+        // Three questions in ten fail: with few attempts, all of a merge's may.
+        #expect(held > 0 || summary.attemptsMax <= 2, "seed \(seed), \(summary.attemptsMax)")
     }
 
     @Test(
