@@ -174,7 +174,7 @@ extension FilterItem {
 extension String {
     /// Whether the lower-case bytes occur in it, ASCII letters of either case alike.
     func holds(_ part: [UInt8]) -> Bool {
-        let bytes = utf8.span
+        let bytes = Array(utf8)
         guard bytes.count >= part.count else { return false }
         for start in 0...(bytes.count - part.count) {
             var length = 0

@@ -31,8 +31,8 @@ extension Coordinator {
         observeGauges()
     }
 
-    /// What cannot wait for a tick: answers whose time is up, feeds, their topic. Every few milliseconds; ticks when one
-    /// is due.
+    /// What cannot wait for a tick: answers whose time is up, feeds, their topic. Every few milliseconds; ticks when
+    /// one is due.
     public func pulse() {
         if now - Self.tickMilliseconds >= tickedAt { return tick() }
         if phase == .running { tendSoon() }

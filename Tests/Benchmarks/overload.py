@@ -20,7 +20,7 @@ import loads
 import stage as stages
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-DEADLINE_MS = 100
+DEADLINE_MS = 200
 CONNECTIONS = 192
 # One match a reply: the rung of a list (ASOF), or the word of an error.
 REPLY = re.compile(rb"rung\r\n\$\d+\r\n([^\r]+)\r\n|^-([A-Z]+)[^\r]*\r\n", re.M)
@@ -62,8 +62,8 @@ class Connection:
         self.rest = data[end:] if len(data) - end < 1 << 16 else data[-256:]
 
 
-def offer(path, users, rate, seconds, deadline=DEADLINE_MS, samples=None, control=None):
-    """(when due, latency in s, rung or error) of every request; unanswered ones are late for good."""
+def offer(path, users, rate, seconds, deadline=DEADLINE_MS):
+    """(when due, latency in s, rung or error) of every request, unanswered ones late for good; and the most under way."""
     connections = [Connection(path) for _ in range(CONNECTIONS)]
     selector = selectors.DefaultSelector()
     for connection in connections:
@@ -75,7 +75,7 @@ def offer(path, users, rate, seconds, deadline=DEADLINE_MS, samples=None, contro
     began = time.monotonic()
     end = began + seconds
     due = began
-    looked = began
+    most = 0
     while True:
         now = time.monotonic()
         while due <= now and due < end:
@@ -83,15 +83,10 @@ def offer(path, users, rate, seconds, deadline=DEADLINE_MS, samples=None, contro
             connection.due.append(due)
             connection.send(frames[rng.randrange(len(frames))])
             due += rng.expovariate(rate)
-        open_count = sum(len(c.due) - c.answered for c in connections) if due >= end else 1
-        if open_count == 0 or now > end + 65 * (deadline > 1000) + 5:
+        under_way = sum(len(c.due) - c.answered for c in connections)
+        most = max(most, under_way)
+        if due >= end and (under_way == 0 or now > end + deadline / 1000 + 5):
             break
-        if control and now - looked > WINDOW:
-            looked = now
-            try:
-                samples.append((now - began, int(control.info()["requests_held"])))
-            except RuntimeError:
-                pass  # INFO has a deadline of its own
         for key, _ in selector.select(max(0, min(due - now, 0.01))):
             key.data.read(time.monotonic(), out)
         for connection in connections:
@@ -100,7 +95,7 @@ def offer(path, users, rate, seconds, deadline=DEADLINE_MS, samples=None, contro
     for connection in connections:
         out += [(moment, float("inf"), "none") for moment in connection.due[connection.answered:]]
         connection.socket.close()
-    return [(moment - began, latency, outcome) for moment, latency, outcome in out]
+    return [(moment - began, latency, outcome) for moment, latency, outcome in out], most
 
 
 def percentile(values, share):
@@ -122,17 +117,17 @@ def shares(results):
 
 
 def capacity(path, users):
-    """The highest rate at which 99 of 100 get the full list, within half of the deadline."""
-    rate, best = 200.0, 0.0
+    """The highest rate at which 98 of 100 get the full list, within half of the deadline."""
+    rate, best = 100.0, 100.0
     while True:
-        results = offer(path, users, rate, 3)
+        results, _ = offer(path, users, rate, 3)
         full = shares(results).get("full", 0)
         p99 = percentile([latency for _, latency, _ in results], 0.99) * 1000
         print(f"  {rate:7.0f}/s: {100 * full:5.1f} % full, p99 {p99:6.1f} ms", flush=True)
-        if full < 0.99 or p99 > DEADLINE_MS / 2:
+        if full < 0.98 or p99 > DEADLINE_MS / 2:
             return best
         best = rate
-        rate *= 1.2
+        rate *= 1.25
 
 
 def windows(results, start):
@@ -180,25 +175,21 @@ def main():
         stages.wait_for("all events are durable", lambda: stages.committed(
             stage.try_info() or {}) >= log["events"], interval=0.5)
         users = [loads.user_name(number) for number in range(log["users"])]
-        control = stage.client()
         stages.wait_for("the combiner has learnt", lambda: (stage.try_info() or {}).get(
             "mixture_serves", "not yet") != "not yet")
         offer(stage.socket_path, users, 500, 5)
         most = capacity(stage.socket_path, users)
         rows, series, marks, at = [], [], [], 0.0
         for times in (1, 2, 5):
-            samples = []
             memory = stage.daemon_rss()
-            results = offer(stage.socket_path, users, times * most, arguments.seconds,
-                            samples=samples, control=control)
-            held = max((sample[1] for sample in samples), default=0)
+            results, held = offer(stage.socket_path, users, times * most, arguments.seconds)
             rows.append(row(f"{times}x", times * most, results, arguments.seconds, held))
             print(rows[-1], f"{(stage.daemon_rss() - memory) / 1e6:+.1f} MB", flush=True)
             series += windows(results, at)
             marks.append((at, f"{times}x"))
             at += arguments.seconds
-        patient = offer(stage.socket_path, users, 2 * most, arguments.seconds, deadline=60_000)
-        rows.append(row("2x, deadline 60 s", 2 * most, patient, arguments.seconds, "-"))
+        patient, held = offer(stage.socket_path, users, 2 * most, arguments.seconds, deadline=60_000)
+        rows.append(row("2x, deadline 60 s", 2 * most, patient, arguments.seconds, held))
         print(rows[-1], flush=True)
     without = windows(patient, 0)
     write(arguments.out, rows, series, marks, without, most, log)
@@ -225,7 +216,7 @@ def write(out, rows, series, marks, without, most, log):
 
 `make overload` (Tests/Benchmarks/overload.py): the real daemon with Redis and a broker on the same two cores, a simulated shop of
 {log['events']} events, {log['users']} users and {log['items']} items, the combined list of 20 items, no reply cache, deadline {DEADLINE_MS} ms. Requests come in an
-open loop (Poisson) over {CONNECTIONS} connections, and a latency counts from when a request was due. Capacity is the highest rate at which 99 of 100
+open loop (Poisson) over {CONNECTIONS} connections, and a latency counts from when a request was due. Capacity is the highest rate at which 98 of 100
 requests still get the full list within half of the deadline: {most:.0f}/s in this run. The load generator takes its part of the two cores.
 
 ![latency](overload.svg)

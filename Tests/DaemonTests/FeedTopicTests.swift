@@ -10,7 +10,7 @@ extension DaemonTests {
     @Suite("produces the lists of feeds", .serialized)
     struct FeedTopics {
         @Test(
-            "kcat reads each new list of a watched user, keyed by user, with the feed's ids; and after a kill a reader begins anew"
+            "kcat reads a watched user's new lists under the feed's ids; after a kill a reader begins anew"
         )
         func topic() async throws {
             let broker = try await Broker()
@@ -18,7 +18,8 @@ extension DaemonTests {
             let daemon = try Daemon(broker: broker.servers, redis: redis.socketPath)
             try daemon.write(
                 String(contentsOfFile: daemon.configurationPath, encoding: .utf8)
-                    .replacing("refresh-interval: 1s", with: "refresh-interval: 1s\n  topic: lists"))
+                    .replacing("refresh-interval: 1s", with: "refresh-interval: 1s\n  topic: lists")
+            )
             var log = SimulatedLog(seed: 3, users: 60, items: 50)
             log.extend(by: 500, odd: false)
             try await broker.produceItems(SimulatedLog.itemRecords(50))

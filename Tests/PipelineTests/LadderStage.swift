@@ -47,7 +47,8 @@ final class LadderStage {
     var observed: [Observation] = []
 
     init(
-        events: Int = 200, items: Int = 25, _ change: (inout PipelineConfiguration) -> Void = { _ in }
+        events: Int = 200, items: Int = 25,
+        _ change: (inout PipelineConfiguration) -> Void = { _ in }
     ) throws {
         var engine = EngineConfiguration(
             history: HistoryRules(types: Shop.types, historyMax: 30),
