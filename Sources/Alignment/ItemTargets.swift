@@ -11,8 +11,8 @@ public struct ItemTargets: Sendable, Equatable {
     public let evidence: Float
 
     /// From counts of what followed (without a popularity floor: a row without counts is no opinion). Counts must
-    /// leave out the example's own user, else the target teaches itself. `evidence`: that of a teacher whose numbers are
-    /// shares of something else; nil: the counts' sum.
+    /// leave out the example's own user, else the target teaches itself. `evidence`: that of a teacher whose numbers
+    /// are shares of something else; nil: the counts' sum.
     public init(
         counts: [(item: Int32, count: Float)], evidence: Float? = nil
     ) throws(AlignmentError) {

@@ -57,6 +57,7 @@ SCRATCH |= {
     "transitions, 0.1, published loss": aligned(
         "transitions", 0.1, "--evidence-half", "0", "--loss", "log-of-expectation"),
 }
+JUDGED = re.compile(r"candidate HR@10 ([0-9.]+), NDCG@10 ([0-9.]+)")
 TEST = re.compile(r"^test, ([a-z0-9 ]+): HR@10 ([0-9.]+), NDCG@10 ([0-9.]+) of (.*)$")
 
 
@@ -156,6 +157,21 @@ class Bench:
         note(f"{os.path.basename(output)}: {found['stage']}, {seconds:.1f} CPU s")
         return {"passed": found["stage"] == "passed", "reason": found["reason"], "seconds": seconds,
                 "learnt_until": found.get("learnt_until")}
+
+    def once(self, seed, arm, options):
+        """One refresh from the base, by the first tenth after it, judged on the whole tenth that follows."""
+        share, output = BASE + 2 * STEP, self.path("once", arm, seed)
+        words = ["refresh", "--model", self.base(seed), "--data", self.path("until", share), "--known-until",
+                 self.times[BASE], "--gate-share", "0.5", "--output", output, "--status", output + ".status", "--seed",
+                 seed, "--niceness", 0, *options]
+
+        def run():
+            _, seconds = self.call(*words, codes=(0, 3))
+            with open(output + ".status") as file:
+                found = JUDGED.search(json.load(file)["reason"])
+            note(f"once, {arm}, {seed}: {found[0]}, {seconds:.1f} CPU s")
+            return {"lm": [float(found[1]), float(found[2])], "seconds": seconds}
+        return self.kept(f"once {arm} {seed}", run)
 
     def retrained(self, seed):
         """Scores of a model that is trained anew, on all that was seen, before every tenth."""
@@ -290,6 +306,26 @@ class Page:
                        f"Decayed popularity alone, on the same events: {number(popular[0])} / {number(popular[1])}. "
                        "The model is one source of the lists, which the combiner mixes ([combiner.md](../combiner.md))."]
 
+    def once(self):
+        found = {arm: {seed: kept for seed in self.seeds if (kept := self.load(f"once {arm} {seed}"))}
+                 for arm in CORE | WIDE}
+        plain = found["plain labels"]
+        text = ["", "## Every teacher, one refresh", "",
+                f"From the base, by the tenth after it; judged on all events of the tenth that follows, whose histories go "
+                "on. All items ranked, those of the history too.", "",
+                row("arm", "seeds", "HR@10", "NDCG@10", "NDCG@10 against plain", "each seed's", "CPU s"),
+                row(*["---"] * 7)]
+        for arm, seeds in found.items():
+            differences = [kept["lm"][1] - plain[seed]["lm"][1] for seed, kept in seeds.items() if seed in plain]
+            if not differences:
+                continue
+            against = ["", ""] if arm == "plain labels" else [
+                number(mean(differences), True), ", ".join(number(value, True) for value in differences)]
+            text.append(row(arm, len(seeds), *(number(mean([kept["lm"][place] for kept in seeds.values()]))
+                                               for _, place in self.METRICS), *against,
+                            f"{mean([kept['seconds'] for kept in seeds.values()]):.1f}"))
+        return text if plain else []
+
     def office(self):
         found = {arm: {seed: kept for seed in self.seeds if (kept := self.load(f"office {arm} {seed}"))}
                  for arm in SCRATCH}
@@ -345,7 +381,7 @@ def write(bench, options):
             "gate's. \"No refresh\": the base serves all the time, and histories go on. \"Trained anew\": `millrace train` "
             "on all that was seen, before every tenth. A number after a teacher is alpha, the same everywhere unless it "
             "says by evidence.", ""]
-    text += page.stream(options.out) + page.office() + page.serving()
+    text += page.stream(options.out) + page.once() + page.office() + page.serving()
     with open(os.path.join(options.out, "refreshes.md"), "w") as file:
         file.write("\n".join(text) + "\n")
 
@@ -369,6 +405,10 @@ def main():
         for arm, words in CORE.items():
             if chosen.search(arm):
                 bench.chain(seed, arm, words)
+    for seed in seeds:
+        for arm, words in (CORE | WIDE).items():
+            if words is not None and chosen.search(f"once, {arm}"):
+                bench.once(seed, arm, words)
     for seed in wide:
         for arm, words in WIDE.items():
             if chosen.search(arm):

@@ -381,7 +381,10 @@ struct RefreshTests {
     )
     func divergenceHolds() throws {
         let model = SmallModel()
-        let previous = AdapterTests.adapter(model)
+        var previous = AdapterTests.adapter(model)
+        previous.rows = IdentityRows(
+            width: model.width, items: [0, 4], vectors: Array(previous.rows.vectors.prefix(16)),
+            counts: [2, 60])
         func learnt(_ weight: Double, from previous: ItemAdapter?) throws -> ItemAdapter {
             let refresh = refresh(
                 model, [RefreshWindow(items: [0, 4, 0, 4, 0])], previous: previous,

@@ -1,5 +1,5 @@
-// A rung of the tour: a small model learns the shop's first days, serves, and is refreshed once before your eyes by what
-// came since.
+// A rung of the tour: a small model learns the shop's first days, serves, and is refreshed once before your eyes by
+// what came since.
 
 import Checkpoints
 import Evaluation

@@ -1,6 +1,6 @@
-// A collaborative teacher on its way through a log (TCA4Rec's targets for the item head). Asked just before an event, it
-// knows nothing of it and nothing after it: counts go on event by event, and what has to be solved is solved from all
-// events before the new ones, so it speaks on the new ones alone.
+// A collaborative teacher on its way through a log (TCA4Rec's targets for the item head). Asked just before an event,
+// it knows nothing of it and nothing after it: counts go on event by event, and what has to be solved is solved from
+// all events before the new ones, so it speaks on the new ones alone.
 
 import Alignment
 import Evaluation

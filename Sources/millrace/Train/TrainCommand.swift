@@ -140,13 +140,7 @@ struct TrainCommand: ParsableCommand {
             sequences: set.train.map(\.items),
             summaries: set.train.map { summaryTokens($0.summary) }, answers: answers,
             teachers: words, alignment: alignment, training: training)
-        if let alignment {
-            let shares = words.joined().map {
-                $0.items.isEmpty ? 0 : alignment.alpha(evidence: Double($0.evidence))
-            }
-            let mean = shares.reduce(0, +) / Double(max(1, shares.count))
-            print("the teacher's share in the labels: \(fixed(mean, 3))")
-        }
+        say(alignment, words)
         print(
             "\(grouped(set.train.count)) histories, \(grouped(items.count)) items, "
                 + "\(grouped(trainer.parameters.values.count)) parameters and "
@@ -189,6 +183,16 @@ struct TrainCommand: ParsableCommand {
         }
         report(set, &scoring, best)
         if training.answerWeight > 0 { try reportAnswers(set, scoring, best, answers.trie) }
+    }
+
+    /// What evidence leaves of alpha.
+    private func say(_ alignment: AlignmentSettings?, _ words: [[ItemTargets]]) {
+        guard let alignment else { return }
+        let shares = words.joined().map {
+            $0.items.isEmpty ? 0 : alignment.alpha(evidence: Double($0.evidence))
+        }
+        let mean = shares.reduce(0, +) / Double(max(1, shares.count))
+        print("the teacher's share in the labels: \(fixed(mean, 3))")
     }
 
     private func dataset() throws -> ItemDataset {
