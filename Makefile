@@ -9,6 +9,7 @@ LOG ?=
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
 BENCH_FLAGS ?=
+DATA ?= data
 RECORD ?=
 # make fuzz: which target (all when empty), and for how long each
 TARGET ?=
@@ -22,7 +23,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census parity bench bench-decoder bench-summaries counts fuzz tsan asan check-config install clean
+.PHONY: all setup build demo test lint format census parity bench bench-decoder bench-refresh bench-summaries overload counts fuzz tsan asan check-config install clean
 
 all: build
 
@@ -41,7 +42,7 @@ demo: setup build
 test: setup build
 	$(SWIFT) build $(SWIFT_BUILD_FLAGS) --build-tests
 	MILLRACE_EXECUTABLE="$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" \
-		$(SWIFT) test $(SWIFT_BUILD_FLAGS) --skip-build --no-parallel --quiet $(TEST_FLAGS)
+		SWIFT="$(SWIFT)" SWIFT_BUILD_FLAGS="$(SWIFT_BUILD_FLAGS)" Tests/run.sh $(TEST_FLAGS)
 
 lint:
 	$(SWIFT) format lint -s -r $(FORMATTED)
@@ -61,6 +62,10 @@ parity:
 # Ratios against real programs on this machine, into docs/benchmarks: needs kcat besides what `setup` installs.
 bench: build
 	python3 Tests/Benchmarks/run.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" $(BENCH_FLAGS)
+
+# What happens when more is asked of the daemon than it can do, into docs/benchmarks.
+overload: build
+	python3 Tests/Benchmarks/overload.py --binary "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" $(BENCH_FLAGS)
 
 # Instructions of the hot ways, by callgrind, against Tests/Benchmarks/Thresholds; RECORD=1 records them anew.
 counts:
@@ -87,6 +92,12 @@ bench-decoder:
 # a core; goes on where it was interrupted.
 bench-summaries: build
 	python3 Tests/Benchmarks/summaries.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" "$(DATA)"
+
+# What refreshes are worth on a stream, by teacher and setting: an hour or two of one core, and it goes on where it was
+# interrupted. DATA holds the folders `movietweetings` (a log) and `office` (the split released with TCA4Rec).
+bench-refresh: build
+	$(PYTHON) Tests/Benchmarks/refreshes.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" "$(DATA)" \
+		--work .build/refreshes --report $(BENCH_FLAGS)
 
 check-config: build
 	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" check-config Config/millrace.yaml

@@ -128,7 +128,7 @@ indirect enum FilterNode: Sendable, Hashable {
         }
     }
 
-    private static func holds(
+    static func holds(
         _ left: Double, _ comparison: FilterComparison, _ right: Double
     ) -> Bool {
         switch comparison {
@@ -173,12 +173,17 @@ extension FilterItem {
 
 extension String {
     /// Whether the lower-case bytes occur in it, ASCII letters of either case alike.
-    fileprivate func holds(_ part: [UInt8]) -> Bool {
-        let bytes = utf8.map(\.lowercased)
+    func holds(_ part: [UInt8]) -> Bool {
+        let bytes = Array(utf8)
         guard bytes.count >= part.count else { return false }
-        return (0...(bytes.count - part.count)).contains { start in
-            bytes[start..<start + part.count].elementsEqual(part)
+        for start in 0...(bytes.count - part.count) {
+            var length = 0
+            while length < part.count, bytes[start + length].lowercased == part[length] {
+                length += 1
+            }
+            if length == part.count { return true }
         }
+        return false
     }
 }
 

@@ -2,6 +2,7 @@
 // uniformly drawn ones (accuracy.md 3). The same seed gives the same model: shards are a number, not the machine's
 // cores, and sums are made in their order.
 
+public import Alignment
 public import Tensors
 import Transformer
 
@@ -34,6 +35,9 @@ public final class ItemTrainer {
     private let sequences: [[Int32]]
     /// Tokens of what stands before each sequence; empty where nothing does.
     private let summaries: [[Int32]]
+    /// A word on each target of each sequence; none without a teacher.
+    private let teachers: [[ItemTargets]]
+    private let alignment: AlignmentSettings?
     private let answers: AnswerTable?
     private let shards: [TrainingShard]
     private var steps: AdamWSteps
@@ -46,12 +50,21 @@ public final class ItemTrainer {
     public private(set) var epoch = 0
 
     /// `sequences` are histories as numbers of items, oldest first; each has two items at least. `summaries` are the
-    /// tokens of the summary as it was before each of them, none where there was none.
+    /// tokens of the summary as it was before each of them, none where there was none. `teachers`: what a teacher says
+    /// about sequences[i][1...], when there is one, and `alignment` how it enters the item head's labels.
     public init(
         _ parameters: ItemModelParameters, items: [[Int32]], sequences: [[Int32]],
-        summaries: [[Int32]] = [], answers: AnswerTable? = nil, training: ItemTraining
+        summaries: [[Int32]] = [], answers: AnswerTable? = nil, teachers: [[ItemTargets]] = [],
+        alignment: AlignmentSettings? = nil, training: ItemTraining
     ) {
         precondition(summaries.isEmpty || summaries.count == sequences.count, "one a sequence")
+        precondition(
+            teachers.isEmpty && alignment == nil
+                || zip(sequences, teachers).allSatisfy { $0.count == $1.count + 1 }
+                    && teachers.count == sequences.count,
+            "a word on every target, and how it enters")
+        self.teachers = teachers
+        self.alignment = alignment
         let answers = training.answerWeight > 0 ? answers : nil
         self.answers = answers
         self.training = training
@@ -102,7 +115,7 @@ public final class ItemTrainer {
         var total = StepLoss()
         for start in stride(from: 0, to: order.count, by: training.batchSequences) {
             let end = min(order.count, start + training.batchSequences)
-            total.add(await step(order[start..<end].map { (summaries[$0], sequences[$0]) }))
+            total.add(await step(Array(order[start..<end])))
             progress(end, order.count)
         }
         catchUpIdentity()
@@ -222,12 +235,10 @@ public final class ItemTrainer {
         }
     }
 
-    private typealias Sequence = (summary: [Int32], items: [Int32])
-
-    private func step(_ sequences: [Sequence]) async -> StepLoss {
+    private func step(_ chosen: [Int]) async -> StepLoss {
         beginStep()
         let number = steps.count
-        let batch = makeBatch(sequences, number)
+        let batch = makeBatch(chosen, number)
         let gates = gates(of: batch.items, number)
         for (item, gate) in zip(batch.items, gates) where gate > 0 { catchUp(Int(item)) }
         let values = parameters.values
@@ -260,13 +271,16 @@ public final class ItemTrainer {
             targets: batch.targetCount, answered: batch.answeredCount)
     }
 
-    private func makeBatch(_ sequences: [Sequence], _ number: Int) -> Batch {
+    private func makeBatch(_ chosen: [Int], _ number: Int) -> Batch {
         var batch = Batch(examples: Array(repeating: .init(), count: shards.count))
         let picks = CounterRandom(seed: training.seed, stream: UInt64(number) << 8 | 3)
-        for (index, sequence) in sequences.enumerated() {
-            let shard = index * shards.count / sequences.count
-            let kept = Array(sequence.items.suffix(parameters.layout.shape.historyMax + 1))
-            if !sequence.summary.isEmpty { batch.examples[shard].beginWithSummary() }
+        for (index, sequence) in chosen.enumerated() {
+            let shard = index * shards.count / chosen.count
+            let kept = Array(sequences[sequence].suffix(parameters.layout.shape.historyMax + 1))
+            if !summaries[sequence].isEmpty { batch.examples[shard].beginWithSummary() }
+            if alignment != nil {
+                batch.examples[shard].teachers += teachers[sequence].suffix(kept.count - 1)
+            }
             for (item, target) in zip(kept, kept.dropFirst()) {
                 let row = Int32(batch.examples[shard].inputs.count)
                 let input = batch.place(item, tokens: items)
@@ -286,7 +300,7 @@ public final class ItemTrainer {
                 }
             }
             batch.examples[shard].lengths.append(
-                kept.count - 1 + (sequence.summary.isEmpty ? 0 : 1))
+                kept.count - 1 + (summaries[sequence].isEmpty ? 0 : 1))
             if parameters.layout.shape.attention == .plain {
                 batch.examples[shard].texts.append(
                     kept.dropLast().map {
@@ -307,8 +321,8 @@ public final class ItemTrainer {
         // Summaries are read and never chosen: they stand behind all candidates.
         var next = Int32(batch.texts.count)
         for shard in batch.examples.indices { batch.examples[shard].placeSummaries(&next) }
-        for sequence in sequences where !sequence.summary.isEmpty {
-            batch.append(sequence.summary)
+        for sequence in chosen where !summaries[sequence].isEmpty {
+            batch.append(summaries[sequence])
         }
         return batch
     }
@@ -375,7 +389,8 @@ public final class ItemTrainer {
         let settings = TrainingShard.Settings(
             itemWeight: 1 / Float(max(1, batch.targetCount)),
             answerWeight: training.answerWeight / Float(max(1, batch.answeredCount)),
-            dropout: training.dropout, seed: training.seed)
+            dropout: training.dropout, seed: training.seed, alignment: alignment,
+            places: alignment == nil ? [:] : batch.places)
         return await onShards { index, shard in
             var settings = settings
             settings.seed &+= UInt64(number &* examples.count &+ index) << 20

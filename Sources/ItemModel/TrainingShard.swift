@@ -1,5 +1,6 @@
 // One half of a training step's work, on a core of its own. An actor owns the memory; what crosses are values.
 
+import Alignment
 import Tensors
 import TokenTrie
 import Transformer
@@ -29,6 +30,8 @@ actor TrainingShard {
         var answers: [Answer] = []
         /// The inputs' tokens, where attention is plain.
         var texts = TokenHistories()
+        /// A teacher's word on each target, by items; none without a teacher.
+        var teachers: [ItemTargets] = []
 
         mutating func append(_ input: Int32, target: Int32) {
             targetRows.append(Int32(inputs.count))
@@ -68,6 +71,9 @@ actor TrainingShard {
         var answerWeight: Float
         var dropout: Float
         var seed: UInt64
+        /// How teachers enter, and where items stand in the table of vectors.
+        var alignment: AlignmentSettings?
+        var places: [Int32: Int32] = [:]
     }
 
     struct Lesson: Sendable {
@@ -130,8 +136,8 @@ actor TrainingShard {
             seed: settings.seed)
         var dStates = [Float](repeating: 0, count: items * width)
         lesson.itemLoss = itemHead(
-            Array(states[..<(items * width)]), encoding, examples, parameters,
-            weight: settings.itemWeight, dStates: &dStates, dTable: &lesson.dVectors)
+            Array(states[..<(items * width)]), encoding, examples, parameters, settings,
+            dStates: &dStates, dTable: &lesson.dVectors)
         var dAnswers = [Float](repeating: 0, count: answerInputs.count)
         lesson.answerLoss = answerHead(
             states[(items * width)...], examples.answers, parameters,
@@ -156,8 +162,8 @@ actor TrainingShard {
             seed: settings.seed)
         var dStates = [Float](repeating: 0, count: states.count)
         lesson.itemLoss = itemHead(
-            states, encoding, examples, parameters, weight: settings.itemWeight,
-            dStates: &dStates, dTable: &lesson.dVectors)
+            states, encoding, examples, parameters, settings, dStates: &dStates,
+            dTable: &lesson.dVectors)
         lesson.dOwn = [Float](repeating: 0, count: encoding.own.count)
         examples.texts.backward(
             &history, dStates, parameters: parameters, gradients: &gradients, dOwn: &lesson.dOwn)
@@ -166,8 +172,9 @@ actor TrainingShard {
     /// Adds to the gradients of the states and of the table of vectors, which are zero.
     private func itemHead(
         _ states: [Float], _ encoding: Encoding, _ examples: Examples, _ parameters: [Float],
-        weight: Float, dStates: inout [Float], dTable: inout [Float]
+        _ settings: Settings, dStates: inout [Float], dTable: inout [Float]
     ) -> Double {
+        let taught = settings.alignment.map { (examples.teachers, settings.places, $0) }
         let width = layout.shape.width
         let hasSummaries = encoding.candidateCount * width < encoding.vectors.count
         var chosen = states
@@ -180,8 +187,8 @@ actor TrainingShard {
         var dCandidates = [Float](repeating: 0, count: encoding.candidateCount * width)
         let (loss, slope) = sampled(
             chosen, Array(encoding.vectors.prefix(dCandidates.count)), examples.targets,
-            scale: parameters[layout.scale.lowerBound], weight: weight, dStates: &dChosen,
-            dCandidates: &dCandidates)
+            scale: parameters[layout.scale.lowerBound], weight: settings.itemWeight,
+            taught: taught, dStates: &dChosen, dCandidates: &dCandidates)
         dTable.replaceSubrange(..<dCandidates.count, with: dCandidates)
         if hasSummaries {
             scatterAdd(dChosen, examples.targetRows, into: &dStates, width: width)
@@ -226,12 +233,14 @@ actor TrainingShard {
 
     private func sampled(
         _ states: [Float], _ candidates: [Float], _ classes: [Int32], scale: Float, weight: Float,
+        taught: (words: [ItemTargets], places: [Int32: Int32], settings: AlignmentSettings)? = nil,
         dStates: inout [Float], dCandidates: inout [Float]
     ) -> (loss: Double, slope: Double) {
         let rows = classes.count
         let columns = candidates.count / layout.shape.width
+        let temperature = taught.map { Float($0.settings.temperature) } ?? 1
         let shape = SampledSoftmaxShape(
-            rows: rows, candidates: columns, width: layout.shape.width, scale: scale)
+            rows: rows, candidates: columns, width: layout.shape.width, scale: scale / temperature)
         var logits = [Float](repeating: 0, count: rows * columns)
         var dLogits = logits
         var logSums = [Float](repeating: 0, count: rows)
@@ -248,7 +257,16 @@ actor TrainingShard {
             states: states.span, candidates: candidates.span, classes: classes.span,
             weights: weights.span, logits: logits.span, logSums: logSums.span,
             dLogits: &dLogitsOut, dStates: &dStatesOut, dCandidates: &dCandidatesOut, shape: shape)
-        return (loss, slope)
+        guard let taught else { return (loss, slope) }
+        // A model that has diverged shows it by its plain loss; teachers say nothing to it.
+        let labels = try? TaughtLabels(
+            taught.words, places: taught.places, classes: classes, weights: weights,
+            logits: logits, states: states, candidates: candidates, shape: shape, taught.settings,
+            dStates: &dStates, dCandidates: &dCandidates)
+        return (
+            loss + (labels?.weightedLoss ?? 0),
+            slope / Double(temperature) + (labels?.dScale ?? 0)
+        )
     }
 
     /// The way back through the texts this shard encoded; returns all its gradients of the step.

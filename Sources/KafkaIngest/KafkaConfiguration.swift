@@ -10,6 +10,8 @@ public struct KafkaConfiguration: Sendable, Hashable {
     public var interactionsTopic = "interactions"
     public var itemsTopic = "items"
     public var deadLetterTopic = "millrace-dead-letters"
+    /// Nil: lists are not produced.
+    public var feedTopic: String?
     public var groupID = "millrace"
     /// Static membership: the same name after a restart gets the same partitions back without a rebalance.
     public var groupInstanceID: String?

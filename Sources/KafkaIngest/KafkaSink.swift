@@ -59,6 +59,18 @@ public final class KafkaSink: RecordSink {
         send(record) { completion($0.mapError(\.portError)) }
     }
 
+    public func produce(
+        _ entry: FeedEntry,
+        completion: @escaping @Sendable (Result<LogPosition, PortError>) -> Void
+    ) {
+        guard let topic = configuration.feedTopic else {
+            return refuse("lists are not produced (feeds.topic)", completion)
+        }
+        let record = OutgoingRecord(
+            topic: topic, key: Array(entry.user.text.utf8), payload: json(entry))
+        send(record) { completion($0.mapError(\.portError)) }
+    }
+
     /// Waits for what is on its way, at most this long each for delivering and for giving up; then stops the lane.
     /// Not to be called on the sink's lane.
     public func close(waitingAtMostMilliseconds milliseconds: Int = 5_000) {
@@ -114,6 +126,21 @@ public final class KafkaSink: RecordSink {
         object.add(fields.time, interaction.time)
         if let eventID = interaction.eventID { object.add(fields.eventID, eventID) }
         if let value = interaction.value { object.add(fields.value, value) }
+        return object.finished()
+    }
+
+    /// With the entry's id: who has met it has met the record before.
+    private func json(_ entry: FeedEntry) -> [UInt8] {
+        let list = entry.recommendation
+        var object = JSONObjectWriter()
+        object.add("user", entry.user.text)
+        object.add("id", entry.id.description)
+        object.add("items", list.items.map(\.id.text))
+        object.add("rung", list.rung)
+        if let model = list.model { object.add("model", model) }
+        object.add("partition", Int64(list.asOf.partition))
+        object.add("offset", list.asOf.nextOffset)
+        object.add("user_time", list.asOf.userTime)
         return object.finished()
     }
 

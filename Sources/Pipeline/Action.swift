@@ -66,6 +66,12 @@ public enum Action: Sendable {
     // To the lane: another turn, after what waits already.
     case foldAgain(PartitionIndex)
 
+    /// Another slice for feeds, after what waits already; answered by `feedTurn`.
+    case makeFeedsAgain
+
+    // To the record sink; answered by `feedProduced`.
+    case produceFeed(FeedEntry)
+
     // To whoever refreshes the model.
     case pulse(RefreshPulse)
 

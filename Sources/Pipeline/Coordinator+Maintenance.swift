@@ -9,12 +9,14 @@ import Teachers
 extension Coordinator {
     /// Called several times a second.
     public func tick() {
+        tickedAt = now
         if !retries.isEmpty, now - retriedAt >= configuration.retryIntervalMilliseconds {
             retriedAt = now
             for action in retries { act(action) }
             retries = []
         }
         guard phase == .running else { return }
+        tendSoon()
         retryLoads()
         reclaimFenced()
         if engine.encodeItems(atMost: Self.itemsEncodedATick) { versions.raiseAll() }
@@ -25,18 +27,25 @@ extension Coordinator {
         tendModels()
         shelf.clear(now: now)
         tendSummaries()
-        tendRankings()
         tellPulse()
         observeGauges()
-        let due = feeds.due(
-            now: wall, interval: configuration.feedRefreshMilliseconds, limit: 256,
-            listsMax: Self.feedListsATick)
-        for user in due { refresh(user) }
     }
 
-    /// Feeds whose list is made again because time passed; a combined list takes half a millisecond, and events and
-    /// requests wait meanwhile. Those left over come with the next ticks.
-    private static let feedListsATick = 32
+    /// What cannot wait for a tick: answers whose time is up, feeds, their topic. Every few milliseconds; ticks when
+    /// one is due.
+    public func pulse() {
+        if now - Self.tickMilliseconds >= tickedAt { return tick() }
+        if phase == .running { tendSoon() }
+    }
+
+    private static let tickMilliseconds: Milliseconds = 50
+
+    private func tendSoon() {
+        tendWaiting()
+        tendRankings()
+        makeFeeds(withRound: true)
+        produceFeeds()
+    }
 
     /// A few milliseconds of work: ingest does not wait for a big catalogue.
     private static let itemsEncodedATick = 64
@@ -55,13 +64,16 @@ extension Coordinator {
             ("rule_pairs", Double(engine.statistics.transitions.pairCount)),
             ("rule_pairs_refused", Double(engine.statistics.transitions.refusedCount)),
             ("feeds_watched", Double(feeds.feeds.count)),
+            ("feeds_in_line", Double(feeds.inLineCount)),
             ("edits_not_checkpointed_bytes", Double(uncheckpointedBytes)),
         ]
         for (name, value) in gauges + modelGauges + mixtureGauges {
             act(.observe(.gauge(name, value)))
         }
         for (name, value) in engine.modelCounters { act(.observe(.gauge(name, Double(value)))) }
-        for (name, value) in summaryNumbers + rankingNumbers + listNumbers {
+        for (name, value) in summaryNumbers + rankingNumbers + listNumbers + ladderNumbers
+            + feedTopicNumbers
+        {
             act(.observe(.gauge(name, Double(value))))
         }
     }
@@ -246,13 +258,7 @@ extension Coordinator {
                     InfoLine("rule_pairs_refused", "\(statistics.transitions.refusedCount)"),
                     InfoLine("uncheckpointed_bytes", "\(uncheckpointedBytes)"),
                 ]),
-            InfoSection(
-                title: "Feeds",
-                lines: [
-                    InfoLine("feeds_watched", "\(feeds.feeds.count)"),
-                    InfoLine("feeds_published", "\(feeds.publishedCount)"),
-                    InfoLine("feeds_refused", "\(feeds.refusedCount)"),
-                ]),
+            feedSection, ladderSection,
             listSection,
         ] + modelSection + modelInfo + mixtureInfo + summarySection
             + (configuration.prequential ? [meter.info] : [])

@@ -77,8 +77,6 @@ struct ModelDesk {
     /// By name, in the order of the configuration.
     var entries: [String: ModelEntry] = [:]
     var names: [String] = []
-    /// Reads of what another system wrote of a user, with who waits for them.
-    var externalReads: [UserID: [(Result<[UInt8]?, PortError>) -> Void]] = [:]
 
     var isSolving: Bool {
         entries.values.contains { $0.work == .solving || $0.work == .saving }

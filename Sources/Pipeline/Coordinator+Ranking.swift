@@ -12,7 +12,9 @@ struct RankingDesk {
     struct Waiting {
         var list: Recommendation
         var count: Int
-        var dueAt: Milliseconds
+        /// By the stopwatch.
+        var askedAt: Double
+        var dueAt: Double
         var reply: Coordinator.Reply<Recommendation>
     }
 
@@ -31,8 +33,8 @@ struct RankingDesk {
     mutating func take(_ id: UInt64) -> Waiting? { waiting.removeValue(forKey: id) }
 
     /// Numbers of those whose time is over.
-    func overdue(_ now: Milliseconds) -> [UInt64] {
-        waiting.filter { $0.value.dueAt <= now }.map(\.key).sorted()
+    func overdue(_ moment: Double) -> [UInt64] {
+        waiting.filter { $0.value.dueAt <= moment }.map(\.key).sorted()
     }
 }
 
@@ -40,10 +42,9 @@ extension Coordinator {
     private static let noRanker = PortError(
         .refused, "no ranker is configured (ranking.folder); use MODE auto, lm, cf or popular")
 
-    /// Share of a request's deadline that the ranker may take, in percent: the rest is for the answer.
-    private static let deadlinePercent: Milliseconds = 80
-
-    func recommendRanked(_ request: RecommendRequest, reply: @escaping Reply<Recommendation>) {
+    func recommendRanked(
+        _ request: RecommendRequest, _ budget: Budget, reply: @escaping Reply<Recommendation>
+    ) {
         guard let ranking = configuration.ranking else { return reply(.failure(Self.noRanker)) }
         let version = version(of: request.user)
         let reply: Reply<Recommendation> = { [unowned self] result in
@@ -52,28 +53,56 @@ extension Coordinator {
             case .failure: reply(result)
             }
         }
-        withUser(request.user) { [unowned self] state, _ in
+        withState(of: request.user, budget) { [unowned self] state, reason in
             var first = request
             first.mode = .auto
             first.count = max(
                 request.count,
                 request.candidates.isEmpty ? ranking.candidatesMax : request.candidates.count)
-            var list = makeList(first, state: state)
+            var list = makeList(
+                first, state: state, budget: budget,
+                without: reason.map { [Omission("state", $0)] } ?? [])
             list.version = version
             guard let state, !list.items.isEmpty else {
                 list.items = Array(list.items.prefix(request.count))
                 return reply(.success(list))
             }
+            if let refusal = refusalOfRanking(ranking, budget) {
+                return answer(list, request.count, unranked: refusal, reply)
+            }
             let asked = request.candidates.isEmpty ? ranking.candidatesMax : list.items.count
             let requests = questions(list.items.prefix(asked), state, request, ranking)
-            let limit = min(
-                ranking.timeoutMilliseconds,
-                request.deadlineMilliseconds.map { Milliseconds($0) * Self.deadlinePercent / 100 }
-                    ?? .max)
+            let askedAt = moment
             let id = rankings.add(
-                .init(list: list, count: request.count, dueAt: now + limit, reply: reply))
+                .init(
+                    list: list, count: request.count, askedAt: askedAt,
+                    dueAt: min(askedAt + Double(ranking.timeoutMilliseconds), budget.endsAt),
+                    reply: reply))
             act(.rank(RankingJob(id: id, requests: requests)))
         }
+    }
+
+    /// Why the ranker is not asked; nil when it is.
+    private func refusalOfRanking(
+        _ ranking: RankingConfiguration, _ budget: Budget
+    ) -> Omission.Reason? {
+        guard rankings.waiting.count < ranking.listsWaitingMax else { return .overload }
+        let cost = costs.estimate(.ranker, isRuled: false, at: moment)
+        if cost > Double(ranking.timeoutMilliseconds) { return .deadline }
+        return budget.refusal(of: .ranker, cost: cost, at: moment)
+    }
+
+    /// The list as it stood, with the reason.
+    private func answer(
+        _ list: Recommendation, _ count: Int, unranked reason: Omission.Reason,
+        _ reply: Reply<Recommendation>
+    ) {
+        var list = list
+        list.items = Array(list.items.prefix(count))
+        let omission = Omission(ServingMode.trsr.rawValue, reason)
+        list.missing.append(omission)
+        noteLeftOut(omission)
+        reply(.success(list))
     }
 
     private func questions(
@@ -101,8 +130,12 @@ extension Coordinator {
         case .failure(let failure):
             rankings.failed += 1
             if case .unusable(let reason) = failure { note(.warning, reason) }
+            let isBusy = if case .busy = failure { true } else { false }
+            return answer(list, one.count, unranked: isBusy ? .overload : .failed, one.reply)
         case .success(let scores) where scores.count <= list.items.count:
             rankings.ranked += 1
+            let ended = moment
+            costs.record(.ranker, isRuled: false, cost: ended - one.askedAt, at: ended)
             list.rung = ServingMode.trsr.rawValue
             list.model = configuration.ranking?.ranker.version
             // Stable: of equals the one that stood higher.
@@ -131,12 +164,13 @@ extension Coordinator {
 
     /// Answers what has waited too long.
     func tendRankings() {
-        for id in rankings.overdue(now) {
+        let late = moment
+        for id in rankings.overdue(late) {
             guard let one = rankings.take(id) else { continue }
             rankings.late += 1
-            var list = one.list
-            list.items = Array(list.items.prefix(one.count))
-            one.reply(.success(list))
+            // It takes that long at least.
+            costs.record(.ranker, isRuled: false, cost: late - one.askedAt, at: late)
+            answer(one.list, one.count, unranked: .slow, one.reply)
         }
     }
 }

@@ -85,14 +85,18 @@ extension Coordinator {
         if !request.countIsGiven {
             request.count = scenario(request.scenario, nil).count ?? request.count
         }
-        if let name = request.teacher { return recommend(request, by: name, reply: reply) }
-        if request.mode == .trsr { return recommendRanked(request, reply: reply) }
+        let budget = budget(of: request)
+        if let busy = turnedAway(budget) { return reply(.failure(busy)) }
+        if let name = request.teacher { return recommend(request, by: name, budget, reply: reply) }
+        if request.mode == .trsr { return recommendRanked(request, budget, reply: reply) }
         if [.lm, .lmText].contains(request.mode), engine.modelVersion == nil {
             return reply(.failure(configuration.hasModel ? Self.modelNotReady : Self.noModel))
         }
         let version = version(of: request.user)
-        withUser(request.user) { [unowned self, request] state, _ in
-            var list = makeList(request, state: state)
+        withState(of: request.user, budget) { [unowned self, request] state, reason in
+            var list = makeList(
+                request, state: state, budget: budget,
+                without: reason.map { [Omission("state", $0)] } ?? [])
             list.version = version
             deliver(list, for: request, reply)
         }
@@ -103,72 +107,10 @@ extension Coordinator {
     private static let modelNotReady = PortError(
         .unavailable, "the model is being loaded; try again shortly, or use MODE cf")
 
+    static let noState = PortError(.unavailable, "the state store cannot be read now")
+
     static let notReady = PortError(
         .unavailable, "the daemon is still recovering; try again shortly")
-
-    /// The list itself. Without the user's state it is popularity alone, and says so.
-    func makeList(
-        _ request: RecommendRequest, state: UserState?
-    ) -> Recommendation {
-        let known = state ?? UserState()
-        if [.lm, .lmText].contains(request.mode), let list = makeModelList(request, state: known) {
-            return list
-        }
-        if request.mode == .auto, let state, let list = makeMixedList(request, state: state) {
-            return list
-        }
-        let rung: Rung = state == nil || request.mode == .popular ? .popular : .cf
-        let items = arrange(request, state: known) { count, gate in
-            engine.recommend(
-                known, session: request.session.map(\.key),
-                candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
-                exclude: excluded(request), count: count, rung: rung, gate: gate, now: wall)
-        }
-        return Recommendation(
-            items: (items ?? []).compactMap(place), rung: rung.rawValue,
-            asOf: asOf(request.user, state: known), version: 0)
-    }
-
-    /// The model's list; nil when it has nothing to go by: then the next rung answers.
-    private func makeModelList(
-        _ request: RecommendRequest, state: UserState
-    ) -> Recommendation? {
-        let session = request.session.map(\.key)
-        let candidates = request.candidates.isEmpty ? nil : request.candidates.map(\.key)
-        let exclude = excluded(request)
-        let rung: Rung = request.mode == .lmText ? .lmText : .lm
-        let items = arrange(request, state: state) { count, gate in
-            request.mode == .lmText
-                ? engine.recommendByText(
-                    request.user.key, state, session: session, candidates: candidates,
-                    exclude: exclude, count: count, gate: gate, now: wall)
-                : engine.recommendByModel(
-                    request.user.key, state, session: session, candidates: candidates,
-                    exclude: exclude, count: count, gate: gate, now: wall)
-        }
-        guard let items else { return nil }
-        let listed = items.compactMap { item in
-            engine.catalogue[item.item].map {
-                RecommendedItem(
-                    id: $0.id, score: item.score, source: rung.rawValue,
-                    propensity: item.propensity)
-            }
-        }
-        return Recommendation(
-            items: listed, rung: rung.rawValue, model: engine.modelVersion,
-            asOf: asOf(request.user, state: state), version: 0)
-    }
-
-    func place(_ item: ListedItem) -> RecommendedItem? {
-        engine.catalogue[item.item].map { entry in
-            RecommendedItem(
-                id: entry.id, score: item.score,
-                source: item.source
-                    ?? (item.ruleScore * 2 >= item.score && item.ruleScore > 0
-                        ? "rules" : "popularity"),
-                propensity: item.propensity)
-        }
-    }
 
     func asOf(_ user: UserID, state: UserState) -> AsOf {
         let partition = partition(of: user)
@@ -181,36 +123,6 @@ extension Coordinator {
 
     public func version(of user: UserID) -> UInt64 { versions.version(user.key) }
 
-    public func explain(
-        user: UserID, item: ItemID,
-        reply: @escaping (Result<Explanation, PortError>) -> Void
-    ) {
-        withUser(user) { [unowned self] state, _ in
-            guard let state else {
-                return reply(
-                    .failure(PortError(.unavailable, "the state store cannot be read now")))
-            }
-            let ranking = engine.explain(item.key, for: state, now: wall)
-            let byModel = engine.explainByModel(item.key, user: user.key, state, now: wall)
-            reply(
-                .success(
-                    explainMixed(
-                        item, user, state,
-                        Explanation(
-                            rank: ranking.rank, score: ranking.score,
-                            sources: [
-                                .init(name: "rules", score: ranking.ruleScore),
-                                .init(name: "popularity", score: ranking.popularityScore),
-                            ] + (byModel.map { [.init(name: "lm", score: $0.score)] } ?? []),
-                            evidence: ranking.evidence.map {
-                                .init(item: name(of: $0.source), contribution: $0.contribution)
-                            },
-                            removedBy: ranking.removal?.rawValue,
-                            summary: summaryRead(of: state),
-                            asOf: asOf(user, state: state)))))
-        }
-    }
-
     /// An item's identifier, or its key where only events have named it.
     func name(of key: ItemKey) -> String {
         engine.catalogue[key]?.id.text ?? "#" + String(key, radix: 16)
@@ -221,10 +133,7 @@ extension Coordinator {
         reply: @escaping (Result<UserView?, PortError>) -> Void
     ) {
         withUser(user) { [unowned self] state, bytes in
-            guard let state else {
-                return reply(
-                    .failure(PortError(.unavailable, "the state store cannot be read now")))
-            }
+            guard let state else { return reply(.failure(Self.noState)) }
             guard !state.isEmpty else { return reply(.success(nil)) }
             let types = configuration.engine.history.types
             let history = state.history.map {

@@ -344,10 +344,7 @@ extension Coordinator {
                         .refused, "no summaries are kept (summaries.summariser: none)")))
         }
         withUser(user) { [unowned self] state, _ in
-            guard let state else {
-                return reply(
-                    .failure(PortError(.unavailable, "the state store cannot be read now")))
-            }
+            guard let state else { return reply(.failure(Self.noState)) }
             reply(.success(summaryView(of: state)))
         }
     }

@@ -7,40 +7,44 @@ import Teachers
 
 extension Coordinator {
     func recommend(
-        _ request: RecommendRequest, by name: String, reply: @escaping Reply<Recommendation>
+        _ request: RecommendRequest, by name: String, _ budget: Budget,
+        reply: @escaping Reply<Recommendation>
     ) {
         let version = version(of: request.user)
-        ask(name, of: request.user) { [unowned self] result in
+        ask(name, of: request.user, budget) { [unowned self] result in
             switch result {
+            case .failure(let error) where error.code == .timeout:
+                // Another system's words did not come in time: the rung below answers, and says so.
+                var plain = request
+                plain.teacher = nil
+                plain.mode = .cf
+                recommend(plain, external: [], version, budget, [Omission(name, .slow)], reply)
             case .failure(let error): reply(.failure(error))
             case .success(let record):
-                recommend(request, by: name, external: record, version, reply)
+                recommend(request, external: record, version, budget, [], reply)
             }
         }
     }
 
-    public func explain(
+    func explain(
         user: UserID, item: ItemID, by name: String,
         reply: @escaping (Result<Explanation, PortError>) -> Void
     ) {
-        ask(name, of: user) { [unowned self] result in
+        ask(name, of: user, .unlimited) { [unowned self] result in
             let record: [UInt8]
             switch result {
             case .failure(let error): return reply(.failure(error))
             case .success(let found): record = found
             }
             withUser(user) { [unowned self] state, _ in
-                guard let state else {
-                    return reply(
-                        .failure(PortError(.unavailable, "the state store cannot be read now")))
-                }
+                guard let state else { return reply(.failure(Self.noState)) }
                 let ranking = engine.explain(
                     item.key, for: state, by: name, external: record, now: wall)
                 reply(
                     .success(
                         Explanation(
                             rank: ranking.rank, score: ranking.score,
-                            sources: [.init(name: name, score: ranking.score)], evidence: [],
+                            sources: [.init(name, ranking.score)],
                             removedBy: ranking.removal?.rawValue, asOf: asOf(user, state: state))))
             }
         }
@@ -48,7 +52,8 @@ extension Coordinator {
 
     /// Whether a teacher can answer now; and what another system wrote of the user, if it wants that.
     private func ask(
-        _ name: String, of user: UserID, _ body: @escaping (Result<[UInt8], PortError>) -> Void
+        _ name: String, of user: UserID, _ budget: Budget,
+        _ body: @escaping (Result<[UInt8], PortError>) -> Void
     ) {
         guard partitionCount > 0, hasCatalogue else { return body(.failure(Self.notReady)) }
         guard let teacher = engine.teacher(named: name) else {
@@ -61,41 +66,23 @@ extension Coordinator {
             return body(.failure(PortError(.unavailable, nothingLearnt(name))))
         }
         guard type(of: teacher).material == .external else { return body(.success([])) }
-        externalRecord(of: user, version: teacher.version) { result in
+        externalRecord(of: user, version: teacher.version, budget) { result in
             body(result.map { $0 ?? [] })
         }
     }
 
     private func recommend(
-        _ request: RecommendRequest, by name: String, external: [UInt8], _ version: UInt64,
-        _ reply: @escaping Reply<Recommendation>
+        _ request: RecommendRequest, external: [UInt8], _ version: UInt64, _ budget: Budget,
+        _ missing: [Omission], _ reply: @escaping Reply<Recommendation>
     ) {
-        withUser(request.user) { [unowned self] state, _ in
+        withState(of: request.user, budget) { [unowned self] state, reason in
             // Without the user's state the rung below answers, and says so.
-            var list =
-                state.map { makeList(request, by: name, external: external, state: $0) }
-                ?? makeList(request, state: nil)
+            var list = makeList(
+                request, state: state, external: external, budget: budget,
+                without: missing + (reason.map { [Omission("state", $0)] } ?? []))
             list.version = version
             deliver(list, for: request, reply)
         }
-    }
-
-    private func makeList(
-        _ request: RecommendRequest, by name: String, external: [UInt8], state: UserState
-    ) -> Recommendation {
-        let items = arrange(request, state: state) { count, gate in
-            engine.recommend(
-                state, by: name, external: external, session: request.session.map(\.key),
-                candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
-                exclude: excluded(request), count: count, gate: gate, now: wall)
-        }
-        return Recommendation(
-            items: (items ?? []).compactMap { item in
-                engine.catalogue[item.item].map {
-                    RecommendedItem(
-                        id: $0.id, score: item.score, source: name, propensity: item.propensity)
-                }
-            }, rung: name, asOf: asOf(request.user, state: state), version: 0)
     }
 
     private func nothingLearnt(_ name: String) -> String {
@@ -112,16 +99,23 @@ extension Coordinator {
 
     /// One read for all who ask for a user at the same time.
     private func externalRecord(
-        of user: UserID, version: UInt64,
+        of user: UserID, version: UInt64, _ budget: Budget,
         _ body: @escaping (Result<[UInt8]?, PortError>) -> Void
     ) {
-        models.externalReads[user, default: []].append(body)
-        if models.externalReads[user]?.count == 1 {
-            act(.loadExternalRecord(user, version: version))
-        }
+        let isFirst = room.add(
+            .init(wanted: .record(user), dueAt: budget.endsAt) { came in
+                switch came {
+                case .record(let result): body(result)
+                case .nothing, .state: body(.failure(Self.recordIsLate))
+                }
+            })
+        if isFirst { act(.loadExternalRecord(user, version: version)) }
     }
 
+    private static let recordIsLate = PortError(
+        .timeout, "what the other system wrote of the user was not read in time")
+
     public func externalRecordLoaded(_ user: UserID, _ result: Result<[UInt8]?, PortError>) {
-        for body in models.externalReads.removeValue(forKey: user) ?? [] { body(result) }
+        for guest in room.take(.record(user)) { guest.body(.record(result)) }
     }
 }

@@ -138,11 +138,26 @@ public final class Coordinator {
     var peersPolledAt: Milliseconds = 0
     var isPollingPeers = false
     var meter = PrequentialMeter()
+    var journal = PrequentialJournal()
     /// Of the combiner's weights, as lists were last made with them.
     var mixtureVersion: UInt64 = 0
     var models = ModelDesk()
     var summaries = SummaryDesk()
     var rankings = RankingDesk()
+    var room = WaitingRoom()
+    var costs = ListCosts()
+    var queueDelays = DelayHistogram()
+    /// From commit to making, and from event to entry.
+    var feedDelays = DelayHistogram()
+    var feedReadable = DelayHistogram()
+    /// Who waits for the first list of a feed.
+    var feedReaders: [UserID: [() -> Void]] = [:]
+    /// A further slice for feeds waits for its turn on the lane.
+    var hasFeedTurn = false
+    var feedTopic = FeedTopic()
+    var tickedAt: Milliseconds = .min
+    var refusedCount: UInt64 = 0
+    var leftOutCount: UInt64 = 0
     var sampler = EventSampler()
     // Counters for INFO.
     var eventCount: UInt64 = 0
@@ -171,6 +186,9 @@ public final class Coordinator {
             timeToLive: configuration.listTimeToLive)
         scenarios = configuration.scenarios
         installTeachers()
+        if configuration.prequential {
+            engine.onLearnt = { [unowned self] in enter(.list($0)) }
+        }
     }
 
     /// What is to be done; the caller does it, in order.

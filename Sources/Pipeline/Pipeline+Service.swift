@@ -2,6 +2,7 @@
 
 public import Filters
 public import Interactions
+import Lanes
 public import Ports
 public import Recommender
 public import TokenTrie
@@ -10,33 +11,58 @@ extension Pipeline: RecommendationService {
     public func recommend(
         _ request: RecommendRequest, reply: @escaping Reply<Recommendation>
     ) {
-        perform { $0.recommend(request, reply: reply) }
+        var request = request
+        request.arrivedSeconds = request.arrivedSeconds ?? clock.monotonicSeconds
+        admit(reply, within: request.deadlineMilliseconds) { [request] coordinator, reply in
+            coordinator.recommend(request, reply: reply)
+        }
+    }
+
+    /// Has a request answered on the engine's lane, unless that would not begin in time or too many are under way.
+    func admit<Value>(
+        _ reply: @escaping Reply<Value>, within milliseconds: Int? = nil,
+        _ body: @escaping @Sendable (Coordinator, @escaping Reply<Value>) -> Void
+    ) {
+        let limit = Double(milliseconds ?? deadlineMilliseconds) / 1_000
+        let arrived = clock.monotonicSeconds
+        if let busy = gate.enter(toBeginWithin: limit * Budget.endShare) {
+            observer.observe(.requestRefused(at: "door"))
+            return reply(.failure(busy))
+        }
+        perform { [self] coordinator in
+            let now = clock.monotonicSeconds
+            gate.begin(
+                atNanoseconds: UInt64(max(0, now) * 1e9),
+                isPressed: now - arrived > limit * Rungs.rules.startShare)
+            body(coordinator) { [gate] result in
+                gate.leave()
+                reply(result)
+            }
+        }
     }
 
     public func next(_ list: ListID, count: Int?, reply: @escaping Reply<Recommendation>) {
-        perform { $0.next(list, count: count, reply: reply) }
+        admit(reply) { $0.next(list, count: count, reply: $1) }
     }
 
     public func similar(_ request: SimilarRequest, reply: @escaping Reply<[RecommendedItem]>) {
-        perform { $0.similar(request, reply: reply) }
+        admit(reply) { $0.similar(request, reply: $1) }
     }
 
-    public func explain(user: UserID, item: ItemID, reply: @escaping Reply<Explanation>) {
-        perform { $0.explain(user: user, item: item, reply: reply) }
+    public func explain(_ request: ExplainRequest, reply: @escaping Reply<Explanation>) {
+        admit(reply) { $0.explain(request, reply: $1) }
     }
 
-    public func explain(
-        user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>
-    ) {
-        perform { $0.explain(user: user, item: item, by: teacher, reply: reply) }
+    public func journal(from number: UInt64, count: Int, reply: @escaping Reply<JournalPage>) {
+        perform { $0.journal(from: number, count: count, reply: reply) }
     }
 
     public func user(_ user: UserID, reply: @escaping Reply<UserView?>) {
-        perform { $0.user(user, reply: reply) }
+        admit(reply) { $0.user(user, reply: $1) }
     }
 
     public func item(_ id: ItemID, reply: @escaping Reply<ItemView?>) {
-        perform { reply(.success($0.item(id))) }
+        admit(reply) { $1(.success($0.item(id))) }
     }
 
     public func addEvent(_ interaction: ProducedInteraction, reply: @escaping Reply<LogPosition>) {
@@ -62,7 +88,7 @@ extension Pipeline: RecommendationService {
     public func readFeeds(
         _ cursors: [FeedCursor], count: Int, reply: @escaping Reply<[FeedEntry]>
     ) {
-        perform { $0.readFeeds(cursors, count: count, reply: reply) }
+        admit(reply) { $0.readFeeds(cursors, count: count, reply: $1) }
     }
 
     public func watch(_ users: [UserID], observer: any FeedObserver) {
@@ -82,7 +108,21 @@ extension Pipeline: RecommendationService {
     }
 
     public func info(reply: @escaping Reply<[InfoSection]>) {
-        perform { reply(.success($0.infoSections())) }
+        perform { [self] coordinator in
+            reply(.success(coordinator.infoSections() + [queueSection]))
+        }
+    }
+
+    private var queueSection: InfoSection {
+        InfoSection(
+            title: "Queue",
+            lines: [
+                InfoLine("requests_waiting", "\(gate.waitingCount)"),
+                InfoLine("requests_held", "\(gate.heldCount)"),
+                InfoLine("requests_refused_at_door", "\(gate.refusedCount)"),
+                InfoLine("request_turn_us", "\(Int(gate.turnSeconds * 1e6))"),
+                InfoLine("lane_jobs", "\(lane.depth)"),
+            ])
     }
 }
 

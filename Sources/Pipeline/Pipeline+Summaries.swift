@@ -12,6 +12,6 @@ extension Pipeline {
     }
 
     public func summary(of user: UserID, reply: @escaping Reply<SummaryView?>) {
-        perform { $0.summary(of: user, reply: reply) }
+        admit(reply) { $0.summary(of: user, reply: $1) }
     }
 }

@@ -38,6 +38,9 @@ public final class Pipeline: Sendable {
     /// Who is asked to rank lists, if anybody is.
     let ranker: (any CandidateRanker)?
     private let core: LaneBound<Coordinator>
+    /// Before the engine's lane, for whoever asks.
+    let gate: AdmissionGate
+    let deadlineMilliseconds: Int
     private let versions: VersionTable
     private let rulesFingerprint: UInt64
     let history: HistoryRules
@@ -46,7 +49,7 @@ public final class Pipeline: Sendable {
     let source: any RecordSource
     let sink: any RecordSink
     let store: any StateStore
-    private let observer: any Observer
+    let observer: any Observer
     let clock: any Clock
     private let events: Events
     private let ticker: Ticker
@@ -61,6 +64,10 @@ public final class Pipeline: Sendable {
         mixtureLane = configuration.engine.mixture.map { _ in
             Lane(name: "combiner", niceness: Self.mixtureNiceness)
         }
+        var configuration = configuration
+        configuration.stopwatch = { clock.monotonicSeconds * 1_000 }
+        gate = AdmissionGate(heldMax: configuration.requestsMax)
+        deadlineMilliseconds = configuration.deadlineMilliseconds
         let coordinator = Coordinator(configuration)
         versions = coordinator.versions
         rulesFingerprint = coordinator.rulesFingerprint
@@ -90,8 +97,8 @@ public final class Pipeline: Sendable {
     public func start() {
         store.observeHealth { [self] health in perform { $0.storeHealthChanged(health) } }
         source.start(consumer: self)
-        ticker.start(everyMilliseconds: 50) { [self] in
-            perform { $0.tick() }
+        ticker.start(everyMilliseconds: 10) { [self] in
+            perform { $0.pulse() }
         }
     }
 
@@ -159,6 +166,9 @@ public final class Pipeline: Sendable {
             case .acknowledgeItems(let partition, let next, let count):
                 source.acknowledgeItems(partition, nextOffset: next, recordCount: count)
             case .foldAgain(let partition): perform { $0.foldReady(partition) }
+            case .makeFeedsAgain: perform { $0.feedTurn() }
+            case .produceFeed(let entry):
+                sink.produce(entry) { [self] result in perform { $0.feedProduced(entry, result) } }
             case .pulse(let pulse): events.pulse(pulse)
             case .observe(let observation): observer.observe(observation)
             case .ready: events.ready()

@@ -62,6 +62,14 @@ public struct PipelineConfiguration: Sendable {
     /// Nil ranks no lists by a language model.
     public var ranking: RankingConfiguration?
 
+    /// A request's time, where it does not say.
+    public var deadlineMilliseconds = 1_000
+    /// Requests under way; further ones are turned away.
+    public var requestsMax = 10_000
+    /// Milliseconds by a clock that goes on while lists are made, of the same beginning as the coordinator's `now`;
+    /// nil: time stands still between two inputs.
+    public var stopwatch: (@Sendable () -> Double)?
+
     /// Score every event before learning from it.
     public var prequential = false
 
@@ -89,6 +97,8 @@ public struct PipelineConfiguration: Sendable {
     public var feedIdleMilliseconds: Milliseconds = 300_000
     /// How long a feed's list may lag behind statistics changed by other users.
     public var feedRefreshMilliseconds: Milliseconds = 2_000
+    /// Whether lists of feeds are also produced to the topic for them.
+    public var producesFeeds = false
     /// Distinguishes this run's feed positions from those of earlier runs.
     public var feedEpoch: UInt64
 

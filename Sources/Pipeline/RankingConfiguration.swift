@@ -11,6 +11,8 @@ public struct RankingConfiguration: Sendable {
     public var candidatesMax = 20
     /// A ranking that takes longer is not waited for: the list is answered as it stood.
     public var timeoutMilliseconds: Milliseconds = 500
+    /// Lists that may wait for the ranker; further ones are answered as they stand.
+    public var listsWaitingMax = 256
 
     public init(_ ranker: any CandidateRanker) { self.ranker = ranker }
 }

@@ -27,9 +27,21 @@ public enum Observation: Sendable {
     case requestFailed(command: String, prefix: String)
     case connectionOpened
     case connectionClosed(reason: String)
+    /// From a request's arrival to the engine's turn.
+    case requestWaited(seconds: Double)
+    /// A request that was turned away because it could not have been answered in time, and where: `door`, `turn`.
+    case requestRefused(at: String)
+    /// A part of making a list was left out.
+    case leftOut(source: String, reason: String)
     case feedPublished(coalesced: Int)
     /// Event time in the log to list handed to a subscriber.
     case freshness(seconds: Double)
+    /// Event time in the log to list that a subscriber can read.
+    case feedReadable(seconds: Double)
+    /// A list that was due and its making: how long it stood in line.
+    case feedWaited(seconds: Double)
+    /// What became of a list for the topic of feeds: `produced`, `failed`, `superseded`.
+    case feedProduced(outcome: String)
     // Life.
     case gauge(String, Double)
     case note(Severity, String, [(String, String)])

@@ -144,6 +144,18 @@ public protocol RecordSink: Sendable {
     func produceItem(
         _ id: ItemID, json: [UInt8]?,
         completion: @escaping @Sendable (Result<LogPosition, PortError>) -> Void)
+    /// Appends a feed's new list to the topic for them, keyed by its user, with its id; completes when the broker has
+    /// it.
+    func produce(
+        _ entry: FeedEntry,
+        completion: @escaping @Sendable (Result<LogPosition, PortError>) -> Void)
+}
+
+extension RecordSink {
+    public func produce(
+        _ entry: FeedEntry,
+        completion: @escaping @Sendable (Result<LogPosition, PortError>) -> Void
+    ) { completion(.failure(PortError(.refused, "lists are not produced (feeds.topic)"))) }
 }
 
 /// An interaction to append to the log.
@@ -175,6 +187,8 @@ public struct PortError: Error, Sendable, Hashable, CustomStringConvertible {
         case unavailable
         /// The other side refused: the same call will be refused again.
         case refused
+        /// There is more to do than can be done in time: later, or with more time, it may work.
+        case busy
         /// The call took longer than it may.
         case timeout
         /// What came back cannot be read: a newer version wrote it, or it is damaged.
@@ -190,6 +204,6 @@ public struct PortError: Error, Sendable, Hashable, CustomStringConvertible {
         self.reason = reason
     }
 
-    public var isRetriable: Bool { code == .unavailable || code == .timeout }
+    public var isRetriable: Bool { code != .refused && code != .corrupt }
     public var description: String { "\(code.rawValue): \(reason)" }
 }

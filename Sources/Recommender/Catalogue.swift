@@ -1,5 +1,6 @@
 // The items that may be recommended, by item number of the statistics.
 
+import Filters
 public import Interactions
 public import Teachers
 
@@ -27,6 +28,15 @@ public struct CatalogueEntry: Sendable, Hashable {
     }
 }
 
+extension FilterItem {
+    /// Of an item's record: what is counted is not in it.
+    init(_ entry: CatalogueEntry) {
+        self.init(
+            id: entry.id.text, title: entry.title, brand: entry.brand,
+            categories: entry.categories, price: entry.price, isAvailable: entry.available)
+    }
+}
+
 extension CatalogueEntry {
     func removal(now: Milliseconds) -> Removal? {
         if !available { return .unavailable }
@@ -41,6 +51,8 @@ public enum Removal: String, Sendable {
     case expired
     case seen
     case excluded
+    case notACandidate = "not a candidate"
+    case filtered
 }
 
 public enum CatalogueOutcome: Sendable, Hashable {
@@ -63,6 +75,8 @@ public struct Catalogue: Sendable {
     private var categoryRows: [[Int32]] = []
     private(set) var categoryNames = CategoryNames()
     public private(set) var bytes = 0
+    /// What filters ask about, by item number.
+    private(set) var facts = FilterTable()
 
     public init(itemsMax: Int) { self.itemsMax = itemsMax }
 
@@ -84,6 +98,7 @@ public struct Catalogue: Sendable {
         bytes += entry.json.count
         entries[entry.id.key] = entry
         mark(number, listed: entry.available, expires: entry.expires)
+        facts.set(Int(number), FilterItem(entry), expires: entry.expires)
         categoryRows[Int(number)] = entry.categories.compactMap {
             categoryNames.number(of: $0)
         }
@@ -104,6 +119,7 @@ public struct Catalogue: Sendable {
             entries[id.key] = nil
         }
         mark(number, listed: false, expires: nil)
+        facts.remove(Int(number))
         categoryRows[Int(number)] = []
     }
 

@@ -7,13 +7,14 @@ import Teachers
 extension Engine {
     /// The list that a scenario makes of what a rung scores. `pool` gives the rung's best items of a number, best
     /// first, under a gate; nil when it has nothing to go by, which is then the answer. `seed` decides what is
-    /// explored.
+    /// explored. What `walkMax` (items asked about beyond the most popular ones) and `mayGrow` (whether caps may be
+    /// given a larger pool) cut off is told by `isListCut`.
     public func arrange(
-        _ scenario: Scenario, count: Int, seed: UInt64, now: Milliseconds,
-        pool: (_ count: Int, _ gate: ListGate) -> [ListedItem]?
+        _ scenario: Scenario, count: Int, seed: UInt64, walkMax: Int = .max, now: Milliseconds,
+        mayGrow: () -> Bool = { true }, pool: (_ count: Int, _ gate: ListGate) -> [ListedItem]?
     ) -> [ListedItem]? {
-        let gate = ListGate(
-            scenario, items: ItemFacts(catalogue: catalogue, statistics: statistics, now: now))
+        let gate = gate(of: scenario, walkMax: walkMax, now: now)
+        isListCut = false
         let arranger = ListArranger(scenario: scenario, seed: seed)
         guard !arranger.isPlain else { return pool(count, gate) }
         var poolCount = ListArranger.poolCount(count)
@@ -24,8 +25,21 @@ extension Engine {
             guard list.count < count, items.count == poolCount,
                 poolCount < ListArranger.poolMax
             else { return list }
+            guard mayGrow() else {
+                isListCut = true
+                return list
+            }
             poolCount = min(4 * poolCount, ListArranger.poolMax)
         }
+    }
+
+    /// A scenario's filters and boosts over the items as they are now.
+    public func gate(
+        of scenario: Scenario, walkMax: Int = .max, now: Milliseconds
+    ) -> ListGate {
+        ListGate(
+            scenario, facts: ItemFacts(catalogue: catalogue, statistics: statistics, now: now),
+            walkMax: walkMax)
     }
 
     private func pool(_ items: [ListedItem], _ scenario: Scenario) -> ListPool {

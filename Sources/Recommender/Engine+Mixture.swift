@@ -11,6 +11,14 @@ public struct MixedCandidates: Sendable {
     let isClosed: Bool
 }
 
+/// An event that the combiner has learnt from, and where lists had its item just before.
+public struct LearntEvent: Sendable {
+    public let event: ObservedEvent
+    public let measured: MeasuredList
+    /// Histories that held the item.
+    public let targetCount: Int64
+}
+
 extension Engine {
     /// The combiner as it stands; nil when sources are not combined.
     public var combiner: Combiner? { mixer?.combiner }
@@ -27,9 +35,10 @@ extension Engine {
     // MARK: - Serving
 
     /// Candidates of all sources for a user, with features; nil when sources are not combined. `asked` names a teacher
-    /// that scores as the model; without it the served model does.
+    /// that scores as the model; without it the served model does, unless there is no time for it.
     public func mixture(
-        _ user: UInt64, _ state: UserState, model asked: String? = nil, session: [ItemKey] = [],
+        _ user: UInt64, _ state: UserState, model asked: String? = nil, withModel: Bool = true,
+        session: [ItemKey] = [],
         candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], gate: ListGate = .open,
         now: Milliseconds
     ) -> MixedCandidates? {
@@ -38,7 +47,7 @@ extension Engine {
             user: observed(user, state, now: now), session: session, exclude: exclude,
             candidates: candidates, gate: gate, now: now)
         let teacher = asked.map { teacherColumn($0, state, request) }
-        return mix(request, model: teacher ?? rungColumn(request)).map {
+        return mix(request, model: teacher ?? (withModel ? rungColumn(request) : nil)).map {
             MixedCandidates(
                 list: $0, exclude: session + exclude, isClosed: candidates != nil)
         }
@@ -124,6 +133,12 @@ extension Engine {
         let request = MixtureRequest(user: event.user, now: event.time)
         guard let list = mix(request, model: rungColumn(request)) else { return }
         learn(list, outcome: event.item)
+        guard let onLearnt, let measured = mixer?.combiner.measured else { return }
+        let number = statistics.items.number(of: event.item)
+        onLearnt(
+            LearntEvent(
+                event: event, measured: measured,
+                targetCount: number.map { statistics.counts[Int($0)] } ?? 0))
     }
 
     /// Learns what came after a list had been made. Returns whether the weights changed.

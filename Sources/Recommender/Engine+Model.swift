@@ -45,11 +45,12 @@ extension Engine {
     }
 
     public func explainByModel(
-        _ item: ItemKey, user: UInt64, _ state: UserState, now: Milliseconds
+        _ item: ItemKey, user: UInt64, _ state: UserState, session: [ItemKey] = [],
+        now: Milliseconds
     ) -> ModelScore? {
         rung?.explain(
-            item, user: reader(user, state, session: []),
-            hidden: hidden(state, now: now), now: now)
+            item, user: reader(user, state, session: session),
+            hidden: hidden(state, now: now) + session, now: now)
     }
 
     /// What the model is given of a user.

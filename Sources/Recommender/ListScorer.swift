@@ -69,6 +69,8 @@ public struct ListScorer: Sendable {
     /// `stamp` of an item equals `round` when it must not be in the list being made.
     private var stamps: [UInt32] = []
     private var round: UInt32 = 0
+    /// Whether the latest list left items out that its gate was not asked about.
+    private(set) var wasCut = false
 
     public init(rules: RuleParameters) { self.rules = SequentialRules(rules) }
 
@@ -79,6 +81,7 @@ public struct ListScorer: Sendable {
         catalogue: Catalogue
     ) -> [ListedItem] {
         begin(request, statistics)
+        wasCut = false
         var round = Round(
             request: request, keys: statistics.items.keys, popularity: statistics.popularity,
             backoff: backoff, catalogue: catalogue, best: TopList(limit: request.count),
@@ -162,13 +165,15 @@ public struct ListScorer: Sendable {
             round.catalogue.isRecommendable(number, now: round.request.now)
         else { return }
         let key = round.keys[Int(number)]
-        guard let score = round.isOpen ? plain : round.gate.adjusted(plain, of: key, .linear)
+        guard let score = round.isOpen ? plain : round.gate.adjusted(plain, of: number, .linear)
         else { return }
         round.best.offer(Candidate(number: number, key: key, score: score))
     }
 
     /// Untouched items, most popular first, until none can enter any more.
-    private func offerPopular(_ order: PopularityOrder, itemCount: Int, in round: inout Round) {
+    private mutating func offerPopular(
+        _ order: PopularityOrder, itemCount: Int, in round: inout Round
+    ) {
         for number in order.top {
             let share = round.backoff * round.popularity.share(number)
             guard round.best.admits(round.isOpen ? share : round.gate.bound(share, .linear)) else {
@@ -178,9 +183,14 @@ public struct ListScorer: Sendable {
         }
         // The order is exhausted: everything not in it, which is rare or the list is long.
         if round.best.isFull, order.isComplete { return }
-        let inOrder = Set(order.top)
+        var left = round.gate.walkMax
         for number in 0..<KeyIndex.Number(itemCount)
-        where scores[number] == 0 && !inOrder.contains(number) {
+        where scores[number] == 0 && !order.holds(number) {
+            guard left > 0 else {
+                wasCut = true
+                return
+            }
+            left -= 1
             offer(number, in: &round)
         }
     }

@@ -136,7 +136,7 @@ struct Mixer {
                         && (number == unfiltered
                             || !hidden.contains(number)
                                 && catalogue.isRecommendable(number, now: request.now)
-                                && request.gate.passes(items.keys[Int(number)]))
+                                && request.gate.passes(number))
                 }
             } ?? proposals(request, model, statistics, order, catalogue)
         numbers.sort { items.keys[Int($0)] < items.keys[Int($1)] }
@@ -213,7 +213,7 @@ struct Mixer {
                 let value = score(number)
                 guard value > -.infinity, best.admits(value), !hidden.contains(number),
                     catalogue.isRecommendable(number, now: request.now),
-                    request.gate.passes(keys[Int(number)])
+                    request.gate.passes(number)
                 else { continue }
                 best.offer(Candidate(number: number, key: keys[Int(number)], score: value))
             }

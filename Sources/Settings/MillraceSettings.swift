@@ -223,6 +223,7 @@ public struct CatalogueSettings: Sendable, Hashable {
 public struct ServingSettings: Sendable, Hashable {
     public var prequential = false
     public var deadline = Duration.seconds(1)
+    public var requestsMax = 10_000
     public var writeDeadline = Duration.seconds(10)
     public var staleness = Duration.seconds(1)
     public var cacheBytesMax = 16 << 20
@@ -240,6 +241,8 @@ public struct FeedSettings: Sendable, Hashable {
     public var scenario: String?
     public var watchTTL = Duration.seconds(300)
     public var refreshInterval = Duration.seconds(2)
+    /// Nil produces no lists.
+    public var topic: String?
 
     public init() {}
 }

@@ -45,8 +45,14 @@ extension SettingKey {
         SettingKey(
             "serving.deadline", \.serving.deadline,
             .duration(.milliseconds(1) ... .seconds(60)),
-            "When an answer is due if the request does not say; then it is an error."
+            """
+            When an answer is due if the request does not say. Cheaper lists are made while there is no
+            time for better ones (docs/lists.md); what is late all the same is an error.
+            """
         ),
+        SettingKey(
+            "serving.requests-max", \.serving.requestsMax, .integer(1...10_000_000),
+            "Requests that wait or are answered at a time; further ones are told BUSY."),
         SettingKey(
             "serving.write-deadline", \.serving.writeDeadline,
             .duration(.milliseconds(10) ... .seconds(60)),
@@ -89,6 +95,13 @@ extension SettingKey {
             """
             How often watched lists follow what others did; the user's own events change them at
             once.
+            """
+        ),
+        SettingKey(
+            "feeds.topic", \.feeds.topic, .orNull(.topic),
+            """
+            Kafka topic that new lists of watched users are also produced to, keyed by user; null
+            produces none.
             """
         ),
         SettingKey(

@@ -79,7 +79,7 @@ enum SettingsReader {
                 ("kafka.topics.dead-letters", kafka.topics.deadLetters),
                 ("kafka.topics.items", kafka.topics.items),
                 ("kafka.topics.interactions", kafka.topics.interactions),
-            ],
+            ] + (settings.feeds.topic.map { [("feeds.topic", $0)] } ?? []),
             [
                 ("kafka.fields.interaction.user", fields.user),
                 ("kafka.fields.interaction.item", fields.item),

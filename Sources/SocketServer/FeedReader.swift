@@ -99,7 +99,7 @@ extension Connection {
 
     private func publish(_ entry: FeedEntry) {
         loop.state.counters.messagesSent.increase()
-        observeFreshness(entry.recommendation.asOf)
+        observeFreshness(entry)
         send {
             $0.push(3)
             $0.bulk("message")
@@ -131,9 +131,9 @@ extension Connection {
         write(message: loop.writer.bytes)
     }
 
-    private func observeFreshness(_ asOf: AsOf) {
-        guard asOf.userTime > 0 else { return }
-        let age = Double(loop.state.clock.wallMilliseconds - asOf.userTime) / 1_000
+    private func observeFreshness(_ entry: FeedEntry) {
+        guard entry.causedAt > 0 else { return }
+        let age = Double(loop.state.clock.wallMilliseconds - entry.causedAt) / 1_000
         loop.state.observer.observe(.freshness(seconds: max(0, age)))
     }
 
@@ -181,7 +181,7 @@ extension Connection {
 
     private func finishRead(_ ticket: UInt64, _ entries: [FeedEntry]) {
         endBlockedRead()
-        if let newest = entries.last { observeFreshness(newest.recommendation.asOf) }
+        if let newest = entries.last { observeFreshness(newest) }
         fill(ticket, failure: nil) { FeedText.write(entries, to: &$0) }
     }
 }

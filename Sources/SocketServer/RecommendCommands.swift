@@ -41,7 +41,7 @@ extension Connection {
                 switch result {
                 case .success(let list):
                     delivery.rung = list.rung
-                    if cacheable { delivery.cacheTag = (query.user, list.version) }
+                    if cacheable, !list.isHurried { delivery.cacheTag = (query.user, list.version) }
                 case .failure(let error): delivery.failure = ErrorText.prefix(error)
                 }
                 inbox.deliver(delivery)
@@ -96,18 +96,11 @@ extension Connection {
     func explain(_ request: Request) {
         answering { () throws(ArgumentError) in
             var reader = ArgumentReader(request)
-            let user = try reader.user()
-            let item = try reader.item()
-            let teacher = try reader.teacher(loop.state.configuration.teachers)
-            let reply = later(request) {
-                (explanation: Explanation, writer: inout ReplyWriter) in
-                ListText.write(explanation, of: item, to: &writer)
+            let query = try reader.explainRequest(loop.state.configuration.teachers)
+            let reply = later(request) { [item = query.item] (explanation: Explanation, writer) in
+                ExplanationText.write(explanation, of: item, to: &writer)
             }
-            if let teacher {
-                loop.state.service.explain(user: user, item: item, by: teacher, reply: reply)
-            } else {
-                loop.state.service.explain(user: user, item: item, reply: reply)
-            }
+            loop.state.service.explain(query, reply: reply)
         }
     }
 
@@ -185,7 +178,7 @@ enum ListText {
     }
 
     static func write(
-        _ asOf: AsOf, rung: String?, model: String? = nil, missing: [String] = [],
+        _ asOf: AsOf, rung: String?, model: String? = nil, missing: [Omission] = [],
         list: ListID? = nil, to writer: inout ReplyWriter
     ) {
         writer.map(
@@ -210,82 +203,11 @@ enum ListText {
         if !missing.isEmpty {
             writer.bulk("missing")
             writer.array(missing.count)
-            for source in missing { writer.bulk(source) }
+            for omission in missing { writer.bulk(omission.description) }
         }
         if let list {
             writer.bulk("id")
             writer.bulk(list.description)
-        }
-    }
-
-    static func write(_ explanation: Explanation, of item: ItemID, to writer: inout ReplyWriter) {
-        writer.map(7 + (explanation.mixture == nil ? 0 : 1) + (explanation.summary == nil ? 0 : 1))
-        writer.bulk("item")
-        writer.bulk(item.text)
-        writer.bulk("rank")
-        if let rank = explanation.rank { writer.integer(rank) } else { writer.null() }
-        writer.bulk("score")
-        writer.double(explanation.score)
-        writer.bulk("removed_by")
-        if let cause = explanation.removedBy { writer.bulk(cause) } else { writer.null() }
-        writer.bulk("sources")
-        writer.map(explanation.sources.count)
-        for source in explanation.sources {
-            writer.bulk(source.name)
-            writer.double(source.score)
-        }
-        writer.bulk("evidence")
-        writer.array(explanation.evidence.count)
-        for evidence in explanation.evidence {
-            writer.array(2)
-            writer.bulk(evidence.item)
-            writer.double(evidence.contribution)
-        }
-        if let mixture = explanation.mixture {
-            writer.bulk("mixture")
-            write(mixture, to: &writer)
-        }
-        if let summary = explanation.summary {
-            writer.bulk("summary")
-            writer.map(2)
-            writer.bulk("version")
-            writer.bulk(String(summary.version, radix: 16))
-            writer.bulk("blocks")
-            writer.integer(Int(clamping: summary.blockCount))
-        }
-        writer.bulk("asof")
-        write(explanation.asOf, rung: nil, to: &writer)
-    }
-
-    private static func write(_ mixture: MixtureExplanation, to writer: inout ReplyWriter) {
-        writer.map(8)
-        writer.bulk("rung")
-        writer.bulk(mixture.rung)
-        writer.bulk("weights")
-        writer.integer(Int(clamping: mixture.weightsVersion))
-        writer.bulk("lost_at")
-        if let loss = mixture.lostAt { writer.bulk(loss.rawValue) } else { writer.null() }
-        writer.bulk("candidates")
-        writer.integer(mixture.candidateCount)
-        writer.bulk("proposed_by")
-        writer.array(mixture.proposedBy.count)
-        for source in mixture.proposedBy { writer.bulk(source) }
-        writer.bulk("first_stage")
-        writer.double(mixture.firstStage)
-        writer.bulk("second_stage")
-        if let correction = mixture.correction {
-            writer.double(correction)
-        } else {
-            writer.null()
-        }
-        writer.bulk("features")
-        writer.array(mixture.features.count)
-        for feature in mixture.features {
-            writer.array(4)
-            writer.bulk(feature.name)
-            writer.double(feature.value)
-            writer.double(feature.weight)
-            writer.double(feature.contribution)
         }
     }
 }

@@ -18,6 +18,12 @@ public struct PopularityOrder: Sendable {
 
     public init() {}
 
+    /// Whether an item is in `top`.
+    @inline(__always)
+    public func holds(_ item: KeyIndex.Number) -> Bool {
+        Int(item) < place.count && place[Int(item)] >= 0
+    }
+
     /// Tells the order that the values of these items changed, all that changed since the last call.
     public mutating func touch(_ items: [KeyIndex.Number], in statistics: Statistics) {
         for item in items where !isStale { touch(item, in: statistics) }

@@ -13,6 +13,11 @@ struct ServingFamily: Sendable {
         var rung: String
     }
 
+    struct Left: Hashable, Sendable {
+        var source: String
+        var reason: String
+    }
+
     /// Commands with a histogram of their own; further ones share one.
     static let commandsMax = 48
 
@@ -21,6 +26,13 @@ struct ServingFamily: Sendable {
     var failed = LabelledCounts(
         labelsMax: Telemetry.labelsMax, overflow: Failure(command: "other", prefix: "other"))
     var closed = LabelledCounts(labelsMax: Telemetry.labelsMax, overflow: "other")
+    var leftOut = LabelledCounts(
+        labelsMax: Telemetry.labelsMax, overflow: Left(source: "other", reason: "other"))
+    var refused = LabelledCounts(labelsMax: 8, overflow: "other")
+    var produced = LabelledCounts(labelsMax: 8, overflow: "other")
+    var waited = LatencyRecorder()
+    var feedReadable = LatencyRecorder()
+    var feedWaited = LatencyRecorder()
     var opened = 0
     var published = 0
     var coalesced = 0
@@ -53,6 +65,13 @@ struct ServingFamily: Sendable {
             published.count(1)
             coalesced.count(skipped)
         case .freshness(let seconds): freshness.record(seconds: seconds, now: now)
+        case .requestWaited(let seconds): waited.record(seconds: seconds, now: now)
+        case .requestRefused(let place): refused.add(1, to: place)
+        case .leftOut(let source, let reason):
+            leftOut.add(1, to: Left(source: source, reason: reason))
+        case .feedReadable(let seconds): feedReadable.record(seconds: seconds, now: now)
+        case .feedWaited(let seconds): feedWaited.record(seconds: seconds, now: now)
+        case .feedProduced(let outcome): produced.add(1, to: outcome)
         default: break
         }
     }
@@ -87,5 +106,36 @@ struct ServingFamily: Sendable {
             "millrace_freshness_seconds",
             "Time from an event's append to the log to the changed list at a subscriber.",
             [([], freshness)])
+        writeLadder(to: &text)
+    }
+
+    /// What was left out or turned away so that the rest came in time.
+    private func writeLadder(to text: inout MetricsText) {
+        text.histograms(
+            "millrace_request_wait_seconds", "Time from a request's arrival to the engine's turn.",
+            [([], waited)])
+        text.family(
+            "millrace_requests_refused_total", .counter,
+            "Requests turned away because they could not have been answered in time (BUSY).",
+            byLabel("at", refused.counts))
+        text.family(
+            "millrace_left_out_total", .counter,
+            "Parts of lists left out, by reason: absent, deadline, slow, overload, failed.",
+            leftOut.counts.sorted {
+                ($0.key.source, $0.key.reason) < ($1.key.source, $1.key.reason)
+            }
+            .map { ([("source", $0.key.source), ("reason", $0.key.reason)], Double($0.value)) })
+        text.histograms(
+            "millrace_feed_readable_seconds",
+            "Time from an event's append to the log to the changed list, ready to be read.",
+            [([], feedReadable)])
+        text.histograms(
+            "millrace_feed_wait_seconds",
+            "Time from the commit of an event to the making of its user's watched list.",
+            [([], feedWaited)])
+        text.family(
+            "millrace_feed_topic_total", .counter,
+            "Lists for the topic of feeds, by what became of them.",
+            byLabel("outcome", produced.counts))
     }
 }

@@ -35,7 +35,8 @@ public final class Telemetry: Observer {
             .lag, .ingestPaused, .ingestResumed, .partitionsChanged, .fenced, .offsetGap:
             ingest.withLock { $0.observe(observation, now: now) }
         case .requestServed, .requestFailed, .connectionOpened, .connectionClosed, .feedPublished,
-            .freshness:
+            .freshness, .requestWaited, .requestRefused, .leftOut, .feedReadable, .feedWaited,
+            .feedProduced:
             serving.withLock { $0.observe(observation, now: now) }
         case .storeTrouble, .checkpointSaved, .recovered, .usersEvicted, .gauge:
             state.withLock { $0.observe(observation, now: now) }
@@ -97,6 +98,8 @@ public final class Telemetry: Observer {
             requestsPerSecond: serving.requestRate.perSecond(now: now),
             request: Self.percentiles(&serving.requests, now),
             freshness: Self.percentiles(&serving.freshness, now),
+            requestWait: Self.percentiles(&serving.waited, now),
+            feedReadable: Self.percentiles(&serving.feedReadable, now),
             connectionsOpen: serving.connectionsOpen, connectionsTotal: serving.opened,
             feedEntries: serving.published, storeTrouble: state.trouble, gauges: state.gauges,
             residentBytes: ProcessMetrics.now().residentBytes, notes: notes.withLock { $0 })

@@ -33,6 +33,8 @@ public struct TelemetrySnapshot: Sendable {
     public var requestsPerSecond: Double
     public var request: Percentiles?
     public var freshness: Percentiles?
+    public var requestWait: Percentiles?
+    public var feedReadable: Percentiles?
     public var connectionsOpen: Int
     public var connectionsTotal: Int
     public var feedEntries: Int
@@ -65,6 +67,8 @@ public struct TelemetrySnapshot: Sendable {
         object.add("requestsPerSecond", requestsPerSecond)
         object.add("request", raw: Self.json(request))
         object.add("freshness", raw: Self.json(freshness))
+        object.add("requestWait", raw: Self.json(requestWait))
+        object.add("feedReadable", raw: Self.json(feedReadable))
         object.add("connectionsOpen", Double(connectionsOpen))
         object.add("connectionsTotal", Double(connectionsTotal))
         object.add("feedEntries", Double(feedEntries))

@@ -52,7 +52,8 @@ struct Telling {
             Telling(.debug, "connection closed", [("reason", reason)])
         case .note(let severity, let message, let fields): Telling(severity, message, fields)
         case .recordsConsumed, .recordsAdjusted, .deadLettered, .batchCommitted, .lag,
-            .requestServed, .requestFailed, .connectionOpened, .feedPublished, .freshness, .gauge:
+            .requestServed, .requestFailed, .connectionOpened, .feedPublished, .freshness, .gauge,
+            .requestWaited, .requestRefused, .leftOut, .feedReadable, .feedWaited, .feedProduced:
             nil
         }
     }

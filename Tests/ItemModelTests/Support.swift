@@ -1,5 +1,6 @@
 // A small model of random weights, its catalogue and histories, and its twin in Double.
 
+import Alignment
 import ReferenceModel
 import Tensors
 import TestKit
@@ -7,6 +8,10 @@ import TokenTrie
 import Transformer
 
 @testable import ItemModel
+
+#if canImport(Glibc)
+    import Glibc
+#endif
 
 struct SmallModel {
     var parameters: ItemModelParameters
@@ -117,7 +122,11 @@ struct SmallModel {
     }
 
     /// The step the trainer takes, without dropout and with all items as candidates, in their order.
-    func step(itemWeight: Float, answerWeight: Float) async throws -> Step {
+    /// With `teachers`, a word on every target, they enter the item head's labels.
+    func step(
+        itemWeight: Float, answerWeight: Float, teachers: [ItemTargets] = [],
+        alignment: AlignmentSettings? = nil
+    ) async throws -> Step {
         let answers = try table
         let shard = TrainingShard(layout, answers: answers)
         let texts = items + summaries.filter { !$0.isEmpty }
@@ -147,10 +156,13 @@ struct SmallModel {
         examples.answers.sort { ($0.node, $0.row) < ($1.node, $1.row) }
         var next = Int32(items.count)
         examples.placeSummaries(&next)
+        examples.teachers = teachers
+        let places = items.indices.map { (Int32($0), Int32($0)) }
         let lesson = await shard.learn(
             examples, from: encoding, parameters: parameters.values,
             settings: TrainingShard.Settings(
-                itemWeight: itemWeight, answerWeight: answerWeight, dropout: 0, seed: 1))
+                itemWeight: itemWeight, answerWeight: answerWeight, dropout: 0, seed: 1,
+                alignment: alignment, places: Dictionary(uniqueKeysWithValues: places)))
         let gradients = await shard.finish(
             lesson.dVectors, lesson.dStates, parameters: parameters.values)
         return Step(
@@ -197,6 +209,44 @@ struct SmallModel {
             items: items.map { $0.map(Int.init) }, listed: listed.map { $0 == 1 },
             identity: identity, histories: histories.map { $0.map(Int.init) },
             summaries: summaries.map { $0.map(Int.init) })
+    }
+}
+
+extension SmallModel {
+    /// The item head's mean loss with soft labels, by definition; a word on every target.
+    func referenceTaughtLoss(
+        _ twin: Reference.ItemModel, identity: [[Double]], _ words: [ItemTargets],
+        _ settings: AlignmentSettings
+    ) -> Double {
+        let vectors = zip(items, identity).map { tokens, own in
+            zip(twin.textVector(tokens.map(Int.init)), own).map { $0 + $1 }
+        }
+        let scale = twin.parameters["millrace.item_scale"][0] / settings.temperature
+        var (sum, turn) = (0.0, 0)
+        for history in histories {
+            let states = twin.historyStates(history.dropLast().map { vectors[Int($0)] })
+            for (row, target) in history.dropFirst().enumerated() {
+                let logits = vectors.map { scale * weighed(states[row], by: $0) }
+                let logSum = log(logits.reduce(0) { $0 + exp($1) })
+                let word = words[turn]
+                let alpha =
+                    word.items.isEmpty ? 0 : settings.alpha(evidence: Double(word.evidence))
+                var label = logits.map { _ in 0.0 }
+                label[Int(target)] = 1 - alpha
+                for (item, share) in zip(word.items, word.shares) {
+                    label[Int(item)] += alpha * Double(share)
+                }
+                var inner = 0.0
+                for (share, logit) in zip(label, logits) {
+                    let likelihood = logit - logSum
+                    inner +=
+                        share * (settings.loss == .logOfExpectation ? exp(likelihood) : likelihood)
+                }
+                sum -= settings.loss == .logOfExpectation ? log(inner) : inner
+                turn += 1
+            }
+        }
+        return sum / Double(turn)
     }
 }
 

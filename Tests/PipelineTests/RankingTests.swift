@@ -90,7 +90,7 @@ struct RankingTests {
         #expect(failed.items == plain.items && failed.list?.rung == plain.list?.rung)
         let late = Asked(stage, try Self.request(.trsr))
         let hurried = Asked(stage, try Self.request(.trsr, deadline: 200))
-        stage.pass(150)
+        stage.pass(140)
         #expect(late.result == nil && hurried.result == nil)
         stage.pass(20)
         #expect(hurried.items == plain.items && late.result == nil)

@@ -310,6 +310,7 @@ public final class World {
                 instance.positions[start.partition] = start.offset ?? -1
             }
         case .foldAgain(let partition): instance.post(.log) { $0.foldReady(partition) }
+        case .makeFeedsAgain: instance.post(.log) { $0.feedTurn() }
         case .release(let partitions): instance.released.formUnion(partitions)
         case .ready: instance.isReady = true
         case .fail(let reason): instance.failure = reason
@@ -319,7 +320,8 @@ public final class World {
         case .fitMixture(let fit, let ticket):
             instance.post(.reads) { $0.mixtureFitted(ticket, fit.run()) }
         case .summarise(let job): write(job, for: instance)
-        case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .observe, .rank, .pulse:
+        case .commitItems, .beginItems, .acknowledge, .acknowledgeItems, .observe, .rank, .pulse,
+            .produceFeed:
             break
         }
     }

@@ -27,6 +27,7 @@ struct Assembly {
         to.interactionsTopic = from.topics.interactions
         to.itemsTopic = from.topics.items
         to.deadLetterTopic = from.topics.deadLetters
+        to.feedTopic = settings.feeds.topic
         to.groupID = from.group
         to.groupInstanceID = from.instanceID
         to.partitioner = partitioner
@@ -162,6 +163,9 @@ struct Assembly {
         to.feedScenario = settings.feeds.scenario
         to.listsBytesMax = settings.lists.keptBytesMax
         to.listTimeToLive = settings.lists.keptTTL.wholeMilliseconds
+        to.deadlineMilliseconds = Int(settings.serving.deadline.wholeMilliseconds)
+        to.requestsMax = settings.serving.requestsMax
+        to.producesFeeds = settings.feeds.topic != nil
         to.prequential = settings.serving.prequential
         to.feedWatchedMax = settings.feeds.watchedMax
         to.feedEntriesKept = settings.feeds.entriesKept

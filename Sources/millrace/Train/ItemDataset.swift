@@ -1,5 +1,6 @@
 // What a model is trained and judged on: histories as numbers of items.
 
+import Alignment
 import Evaluation
 import Interactions
 import Summaries
@@ -23,6 +24,8 @@ struct ItemDataset {
     /// 1 for items that are ranked.
     var listed: [UInt8] = []
     var train: [Sequence] = []
+    /// Whose each of them is.
+    var users: [UInt64] = []
     var validation: [Case] = []
     /// Empty for a log unless wanted: `millrace eval` judges a model event by event there.
     var test: [Case] = []
@@ -47,6 +50,7 @@ struct ItemDataset {
             let before = all.dropLast(historyMax + 1)
             return Sequence(items: Array(all.dropFirst(before.count)), summary: summary(of: before))
         }
+        users = rows.map(\.target.user.key)
         validation = selection.test.map { one(of: $0) }
         test = split.test.map { one(of: $0) }
         ranksSeen = true
@@ -77,11 +81,11 @@ struct ItemDataset {
         if share < 1 { positive.removeLast(positive.count - Int(Double(positive.count) * share)) }
         let end = positive.count - Int(Double(positive.count) * testShare)
         let border = end - Int(Double(positive.count) * validationShare)
-        var users: [UserID: Past] = [:]
+        var pasts: [UserID: Past] = [:]
         var place = 0
         for event in events[..<((positive.last ?? -1) + 1)] {
             let weight = log.types[event.type].weight
-            var past = users.removeValue(forKey: event.user) ?? Past()
+            var past = pasts.removeValue(forKey: event.user) ?? Past()
             if weight > 0 {
                 let item = number(of: event.item)
                 if place < border {
@@ -98,10 +102,12 @@ struct ItemDataset {
             }
             past.summary.note(
                 numbers[event.item].flatMap { traits[Int($0)] }, weight: weight)
-            users[event.user] = past
+            pasts[event.user] = past
         }
-        for (_, past) in users.sorted(by: { $0.key < $1.key }) {
-            train += past.sequences.filter { $0.items.count > 1 }
+        for (user, past) in pasts.sorted(by: { $0.key < $1.key }) {
+            let pieces = past.sequences.filter { $0.items.count > 1 }
+            train += pieces
+            users += pieces.map { _ in user.key }
         }
     }
 
@@ -119,6 +125,20 @@ struct ItemDataset {
             if (history.count - 1).isMultiple(of: windowMax) {
                 sequences.append(Sequence(items: [item], summary: summary.text))
             }
+        }
+    }
+
+    /// What others did after each item of the training histories: a word on every target, of which the user's own
+    /// events are no part.
+    func transitions() -> [[ItemTargets]] {
+        var counts = TransitionCounts()
+        for (sequence, user) in zip(train, users) {
+            for (item, next) in zip(sequence.items, sequence.items.dropFirst()) {
+                counts.add(next, after: item, by: user)
+            }
+        }
+        return zip(train, users).map { sequence, user in
+            sequence.items.dropLast().map { counts.targets(after: $0, leavingOut: user) }
         }
     }
 

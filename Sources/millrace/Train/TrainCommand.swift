@@ -1,5 +1,6 @@
 // `millrace train`: an item-aware base model from a catalogue and a log, as a Hugging Face folder.
 
+import Alignment
 import ArgumentParser
 import Checkpoints
 import Evaluation
@@ -25,6 +26,11 @@ struct TrainCommand: ParsableCommand {
     enum Source: String, ExpressibleByArgument, CaseIterable {
         case log
         case office
+    }
+
+    enum Teacher: String, ExpressibleByArgument, CaseIterable {
+        case none
+        case transitions
     }
 
     @Option(name: .customLong("protocol"), help: "log or office (the split released with TCA4Rec).")
@@ -55,6 +61,9 @@ struct TrainCommand: ParsableCommand {
     var dataShare = 1.0
     @Option(help: "Newest share of the log that the kept epoch is scored on; 0 is none.")
     var testShare = 0.0
+    @Option(help: "The teacher of the item head's labels: transitions (of other users) or none.")
+    var teacher: Teacher = .none
+    @OptionGroup(title: "With --teacher") var labels: LabelOptions
     @Option(
         help: "What an item is to the model: gated, text or identity (only to compare with).",
         transform: named)
@@ -86,6 +95,9 @@ struct TrainCommand: ParsableCommand {
         try check(
             "validation-share", validationShare, (0.001...0.5).contains(validationShare),
             "in 0.001...0.5")
+        do { _ = try labels.alignment(isTaught: teacher == .transitions) } catch {
+            throw ValidationError("\(error)")
+        }
         try check("data-share", dataShare, (0.01...1).contains(dataShare), "in 0.01...1")
         try check("test-share", testShare, (0...0.5).contains(testShare), "in 0...0.5")
         if summaries, attention == .plain || vectors == .identity {
@@ -121,11 +133,14 @@ struct TrainCommand: ParsableCommand {
         let answers = try AnswerTable(
             items: items, listed: set.listed, vocabulary: shape.vocabulary,
             endToken: tokenizer.id(of: BPETraining().end) ?? 0)
+        let alignment = try labels.alignment(isTaught: teacher == .transitions)
+        let words = alignment == nil ? [] : set.transitions()
         let trainer = ItemTrainer(
             ItemModelParameters(ItemModelLayout(shape), seed: seed), items: items,
             sequences: set.train.map(\.items),
             summaries: set.train.map { summaryTokens($0.summary) }, answers: answers,
-            training: training)
+            teachers: words, alignment: alignment, training: training)
+        say(alignment, words)
         print(
             "\(grouped(set.train.count)) histories, \(grouped(items.count)) items, "
                 + "\(grouped(trainer.parameters.values.count)) parameters and "
@@ -168,6 +183,16 @@ struct TrainCommand: ParsableCommand {
         }
         report(set, &scoring, best)
         if training.answerWeight > 0 { try reportAnswers(set, scoring, best, answers.trie) }
+    }
+
+    /// What evidence leaves of alpha.
+    private func say(_ alignment: AlignmentSettings?, _ words: [[ItemTargets]]) {
+        guard let alignment else { return }
+        let shares = words.joined().map {
+            $0.items.isEmpty ? 0 : alignment.alpha(evidence: Double($0.evidence))
+        }
+        let mean = shares.reduce(0, +) / Double(max(1, shares.count))
+        print("the teacher's share in the labels: \(fixed(mean, 3))")
     }
 
     private func dataset() throws -> ItemDataset {
@@ -220,6 +245,7 @@ struct TrainCommand: ParsableCommand {
             + "\(vocabulary) \(dropout) \(learningRate) \(answerWeight) \(answerShare) "
             + "\(validationShare) \(testShare) \(dataShare) \(vectors) \(attention) \(set.ids.count) \(set.train.count)"
             + (summaries ? " summaries" : "")
+            + (teacher == .none ? "" : " \(teacher) \(labels.text)")
     }
 
     /// The test rows, by how often the target was trained on, and those of users with a long past, for whom a window
