@@ -99,7 +99,6 @@ struct SummarySimulationTests {
     func writer(seed: UInt64) throws {
         let (world, logs, summary) = try run(seed: seed, maker: .writer(ScriptedWriter()))
         let expected = applied(logs)
-        var held = 0
         for (user, blob) in world.store.partitions.values.flatMap(\.users) {
             let state = try UserState(decoding: blob)
             let events = try #require(expected[user])
@@ -113,10 +112,22 @@ struct SummarySimulationTests {
             let text = String(decoding: record.body, as: UTF8.self)
             let count = events.count - state.openBlock.count
             #expect(text == words.prefix(count).joined(separator: " "), "seed \(seed), \(user)")
-            held += count
         }
-        // Three questions in ten fail: with few attempts, all of a merge's may.
-        #expect(held > 0 || summary.attemptsMax <= 2, "seed \(seed), \(summary.attemptsMax)")
+    }
+
+    /// Three questions in ten fail, so in one short run it may be that no merge is done.
+    @Test("the writer gets something done in spite of it")
+    func progress() throws {
+        var held: UInt64 = 0
+        for seed in 1...5 as ClosedRange<UInt64> {
+            let (world, _, summary) = try run(seed: seed, maker: .writer(ScriptedWriter()))
+            for blob in world.store.partitions.values.flatMap(\.users).map(\.value) {
+                let state = try UserState(decoding: blob)
+                let record = summary.blocks.recordOrNew(of: state, version: summary.maker.version)
+                held += record.eventCount
+            }
+        }
+        #expect(held > 0)
     }
 
     @Test(
