@@ -145,10 +145,7 @@ extension Coordinator {
             SummaryRequest(previous: nil, block: $0.map(described))
         }
         summaries.begin(
-            SummaryDesk.Merge(
-                job: job, previous: plan.keepsPrevious ? previous : nil,
-                waiting: Deque(parts.enumerated().map { (index: $0, request: $1) }),
-                texts: Array(repeating: nil, count: parts.count)))
+            SummaryDesk.Merge(job, previous: plan.keepsPrevious ? previous : nil, parts))
         startParts(summary)
     }
 
@@ -208,7 +205,13 @@ extension Coordinator {
                 partition: job.partition)
             foldReady(job.partition)
         } catch {
-            if let part = job.part { summaries.giveUp(part.merge) }
+            if let part = job.part {
+                if summaries.retry(part) {
+                    summaries.counts.failed += 1
+                    return startSummaries()
+                }
+                summaries.giveUp(part.merge)
+            }
             failed(job, error, summary)
         }
         startSummaries()

@@ -33,8 +33,20 @@ struct SummaryDesk {
     struct Merge {
         var job: Running
         var previous: String?
-        var waiting: Deque<(index: Int, request: SummaryRequest)>
+        var requests: [SummaryRequest]
+        /// Parts not asked about, or in vain.
+        var waiting: Deque<Int>
         var texts: [String?]
+        /// Failures of parts after which the others are still worth waiting for.
+        var retriesLeft = 3
+
+        init(_ job: Running, previous: String?, _ requests: [SummaryRequest]) {
+            self.job = job
+            self.previous = previous
+            self.requests = requests
+            waiting = Deque(requests.indices)
+            texts = Array(repeating: nil, count: requests.count)
+        }
     }
 
     struct Delayed {
@@ -137,11 +149,20 @@ struct SummaryDesk {
     ) -> (job: Running, request: SummaryRequest)? {
         let open = merges.keys.filter { merges[$0]?.waiting.isEmpty == false }.min()
         guard hasBudget(now: now, perMinuteMax: perMinuteMax), let open,
-            var job = merges[open]?.job, let next = merges[open]?.waiting.popFirst()
+            var job = merges[open]?.job, let index = merges[open]?.waiting.popFirst(),
+            let request = merges[open]?.requests[index]
         else { return nil }
-        job.part = Part(merge: open, index: next.index)
+        job.part = Part(merge: open, index: index)
         job.startedAt = now
-        return (job: job, request: next.request)
+        return (job: job, request: request)
+    }
+
+    /// A part has failed. Whether it is asked about again, so that what the others have become is kept.
+    mutating func retry(_ part: Part) -> Bool {
+        guard let left = merges[part.merge]?.retriesLeft, left > 0 else { return false }
+        merges[part.merge]?.retriesLeft = left - 1
+        merges[part.merge]?.waiting.append(part.index)
+        return true
     }
 
     /// A part's text has come. Returns the merge when it was the last; nil for a merge given up meanwhile, too.
