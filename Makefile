@@ -9,6 +9,7 @@ LOG ?=
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
 BENCH_FLAGS ?=
+DATA ?= data
 RECORD ?=
 # make fuzz: which target (all when empty), and for how long each
 TARGET ?=
@@ -22,7 +23,7 @@ unitdir ?= /usr/lib/systemd/system
 
 FORMATTED = Sources Tests Package.swift
 
-.PHONY: all setup build demo test lint format census parity bench bench-decoder overload counts fuzz tsan asan check-config install clean
+.PHONY: all setup build demo test lint format census parity bench bench-decoder bench-refresh bench-summaries overload counts fuzz tsan asan check-config install clean
 
 all: build
 
@@ -41,7 +42,7 @@ demo: setup build
 test: setup build
 	$(SWIFT) build $(SWIFT_BUILD_FLAGS) --build-tests
 	MILLRACE_EXECUTABLE="$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" \
-		$(SWIFT) test $(SWIFT_BUILD_FLAGS) --skip-build --no-parallel --quiet $(TEST_FLAGS)
+		SWIFT="$(SWIFT)" SWIFT_BUILD_FLAGS="$(SWIFT_BUILD_FLAGS)" Tests/run.sh $(TEST_FLAGS)
 
 lint:
 	$(SWIFT) format lint -s -r $(FORMATTED)
@@ -86,6 +87,17 @@ asan:
 bench-decoder:
 	MILLRACE_BENCHMARKS=1 $(SWIFT) build -c release $(SWIFT_BUILD_FLAGS) --product DecoderBenchmark
 	$(PYTHON) Tests/Benchmarks/decoder.py "$$($(SWIFT) build -c release $(SWIFT_BUILD_FLAGS) --show-bin-path)/DecoderBenchmark"
+
+# What summaries are worth, into docs/benchmarks/summaries.md: DATA holds the folders movietweetings and office. Hours of
+# a core; goes on where it was interrupted.
+bench-summaries: build
+	python3 Tests/Benchmarks/summaries.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" "$(DATA)"
+
+# What refreshes are worth on a stream, by teacher and setting: an hour or two of one core, and it goes on where it was
+# interrupted. DATA holds the folders `movietweetings` (a log) and `office` (the split released with TCA4Rec).
+bench-refresh: build
+	$(PYTHON) Tests/Benchmarks/refreshes.py "$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" "$(DATA)" \
+		--work .build/refreshes --report $(BENCH_FLAGS)
 
 check-config: build
 	"$$($(SWIFT) build $(RELEASE) --show-bin-path)/millrace" check-config Config/millrace.yaml

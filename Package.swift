@@ -233,7 +233,8 @@ let package = Package(
             "DaemonTests",
             [
                 "millrace", "KafkaIngest", "Pipeline", "Simulation", "WireProtocol", "Interactions",
-                "JSONDocuments", "Tokenization", "ItemModel", "ModelFolders", "Settings",
+                "JSONDocuments", "Tokenization", "Alignment", "ItemModel", "ModelFolders",
+                "Settings",
                 "Summaries",
                 "LanguageModel", "PreferenceRanking", "Transformer", "Checkpoints", "ModelServer",
                 "TestKit", nioHTTP1,

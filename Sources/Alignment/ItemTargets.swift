@@ -11,8 +11,11 @@ public struct ItemTargets: Sendable, Equatable {
     public let evidence: Float
 
     /// From counts of what followed (without a popularity floor: a row without counts is no opinion). Counts must
-    /// leave out the example's own user, else the target teaches itself.
-    public init(counts: [(item: Int32, count: Float)]) throws(AlignmentError) {
+    /// leave out the example's own user, else the target teaches itself. `evidence`: that of a teacher whose numbers
+    /// are shares of something else; nil: the counts' sum.
+    public init(
+        counts: [(item: Int32, count: Float)], evidence: Float? = nil
+    ) throws(AlignmentError) {
         for (item, count) in counts where !(count >= 0 && count.isFinite) {
             throw .score(item: item, count)
         }
@@ -23,7 +26,7 @@ public struct ItemTargets: Sendable, Equatable {
         let total = rows.reduce(0.0) { $0 + Double($1.count) }
         items = rows.map(\.item)
         shares = rows.map { Float(Double($0.count) / total) }
-        evidence = Float(total)
+        self.evidence = evidence ?? Float(total)
     }
 
     init(items: [Int32], shares: [Float], evidence: Float) {

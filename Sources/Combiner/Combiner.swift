@@ -44,6 +44,14 @@ public enum Ordering: Sendable, Hashable {
     public static let all = [.shortList, .linear] + Feature.sources.map(Ordering.source)
 }
 
+/// Where the item that came stood in one list, by everything that could have ordered it.
+public struct MeasuredList: Sendable, Hashable {
+    /// What did.
+    public var served: Ordering
+    /// Counted from 0, in the middle of equal scores; nil for an item that was no candidate.
+    public var places: [Ordering: Double?]
+}
+
 public struct Combiner: Sendable {
     struct Pending: Sendable {
         var fit: CombinerFit
@@ -69,6 +77,8 @@ public struct Combiner: Sendable {
     var meters: [Ordering: Meter] = [:]
     /// Of the lists that were really served: whatever ordered each.
     public internal(set) var served = Meter()
+    /// The list that was scored last; nil before the first.
+    public private(set) var measured: MeasuredList?
 
     public init(_ configuration: CombinerConfiguration = CombinerConfiguration()) {
         precondition(configuration.listsMax > 0 && configuration.refitInterval > 0, "positive")
@@ -139,6 +149,14 @@ public struct Combiner: Sendable {
         let row = list.rows[index] * weights.scale * weights.linear
         return Feature.allCases.filter { list.present.contains($0) }
             .map { (feature: $0, amount: row[$0.rawValue]) }
+    }
+
+    /// The same for an item by its key, in the order of `Feature`, zero for an absent one; empty for an item that is
+    /// not in the list.
+    public func shares(of item: UInt64, in list: CandidateList) -> [Float] {
+        guard let index = list.items.firstIndex(of: item) else { return [] }
+        let row = list.rows[index] * weights.scale * weights.linear
+        return Feature.allCases.map { row[$0.rawValue] }
     }
 
     /// The first stage's weight of a feature as it comes, not divided by its deviation.
@@ -237,6 +255,7 @@ public struct Combiner: Sendable {
     private mutating func measure(_ scored: ScoredList) {
         let serving = ordering(among: scored.list.present)
         let linear = isReady ? linearScores(scored.list) : []
+        var places: [Ordering: Double?] = [:]
         for ordering in Ordering.all {
             let scores: [Float]
             switch ordering {
@@ -252,8 +271,10 @@ public struct Combiner: Sendable {
             }
             let place = scored.target.map { Self.place(of: $0, in: scores) }
             meters[ordering, default: Meter()].add(place)
+            places[ordering] = .some(place)
             if ordering == serving { served.add(place) }
         }
+        measured = MeasuredList(served: serving, places: places)
     }
 
     /// Counted from 0, in the middle of equal scores.

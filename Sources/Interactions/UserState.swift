@@ -52,6 +52,8 @@ extension UserState {
     public static let summaryBytesMax = 64 << 10
 
     private static let magic: UInt8 = 0x4D
+    /// Added to the number of open events where they are stored by their places in the history.
+    private static let openBlockMark = 8_192
     /// Set in a type byte that is followed by a repeat gap; types are numbered below 64.
     private static let repeatFlag: UInt8 = 0x80
     private enum Section {
@@ -80,7 +82,7 @@ extension UserState {
         out.append(otherSections)
         if !openBlock.isEmpty || !summary.isEmpty {
             body.removeAll()
-            Self.encode(openBlock, into: &body)
+            encodeOpenBlock(into: &body)
             body.append(summary)
             Self.append(Section.summary, body, to: &out)
         }
@@ -107,6 +109,70 @@ extension UserState {
         out.byte(tag)
         out.varint(UInt64(body.bytes.count))
         out.append(body.bytes)
+    }
+
+    /// Open events are the newest ones, so most are entries of the history: those are written as their places, counted
+    /// back from its end, others after a zero.
+    private func encodeOpenBlock(into body: inout ByteWriter) {
+        body.varint(UInt64(Self.openBlockMark + openBlock.count))
+        var previous: Int64 = 0
+        for (index, entry) in openBlock.enumerated() {
+            if let place = place(of: entry, near: openBlock.count - index) {
+                body.varint(UInt64(place))
+            } else {
+                body.varint(0)
+                body.word64(entry.item)
+                body.byte(entry.type)
+                body.signed(Int64(entry.seconds) - previous)
+            }
+            previous = Int64(entry.seconds)
+        }
+    }
+
+    /// Where the history has an open event, counted back from its end (1 is the newest); nil when it has not. An event
+    /// that `later` others at most have followed stands no farther back.
+    private func place(of entry: HistoryEntry, near later: Int) -> Int? {
+        for place in stride(from: min(later, history.count), to: 0, by: -1) {
+            let known = history[history.count - place]
+            if known.item == entry.item {
+                return known.seconds == entry.seconds && known.type == entry.type ? place : nil
+            }
+        }
+        return nil
+    }
+
+    private func openEntries(
+        from reader: inout ByteReader
+    ) throws(MalformedBytes) -> [HistoryEntry] {
+        let start = reader
+        let count = try reader.count(max: Self.openBlockMark + Self.openBlockCountMax)
+        guard count >= Self.openBlockMark else {
+            // As it was stored before places were.
+            reader = start
+            var entries = try Self.readEntries(from: &reader, countMax: Self.openBlockCountMax)
+            for index in entries.indices { entries[index].repeatGap = 0 }
+            return entries
+        }
+        var entries: [HistoryEntry] = []
+        var seconds: Int64 = 0
+        for _ in 0..<(count - Self.openBlockMark) {
+            let place = try reader.count(max: history.count)
+            if place > 0 {
+                var entry = history[history.count - place]
+                entry.repeatGap = 0
+                entries.append(entry)
+                seconds = Int64(entry.seconds)
+                continue
+            }
+            let item = try reader.word64()
+            let type = try reader.byte()
+            seconds = seconds &+ (try reader.signed())
+            guard let time = UInt32(exactly: seconds) else {
+                throw MalformedBytes("an open event's time is out of range")
+            }
+            entries.append(HistoryEntry(item: item, seconds: time, type: type))
+        }
+        return entries
     }
 
     private static func encode(_ entries: [HistoryEntry], into body: inout ByteWriter) {
@@ -162,7 +228,7 @@ extension UserState {
             guard openBlock.isEmpty, summary.isEmpty else {
                 throw MalformedBytes("has two summaries")
             }
-            openBlock = try Self.readEntries(from: &reader, countMax: Self.openBlockCountMax)
+            openBlock = try openEntries(from: &reader)
             guard (0...Self.summaryBytesMax).contains(end - reader.position) else {
                 throw MalformedBytes("the summary section has \(count) bytes")
             }

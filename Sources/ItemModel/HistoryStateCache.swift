@@ -15,6 +15,7 @@ public struct HistoryStateCache {
 
     private struct Entry {
         var state: HistoryState
+        var summaryKey: UInt64
         var usedAt: UInt64
     }
 
@@ -40,15 +41,18 @@ public struct HistoryStateCache {
     public mutating func removeAll() { entries.removeAll() }
 
     /// The state of a user with this history (numbers of items, oldest first). Nil for an empty history. `vector` gives
-    /// the vector of an item's number.
+    /// the vector of an item's number. `summaryKey` names the summary's text; under another one the state is built anew,
+    /// with the vector that `summary` gives, if any.
     public mutating func state(
-        of user: UInt64, history: [Int32], vector: (Int32) -> [Float]
+        of user: UInt64, history: [Int32], summaryKey: UInt64 = 0,
+        summary: () -> [Float] = { [] }, vector: (Int32) -> [Float]
     ) -> HistoryState? {
         let window = history.suffix(parameters.layout.shape.historyMax)
         guard !window.isEmpty else { return nil }
         clock += 1
-        var state = entries.removeValue(forKey: user)?.state
-        if let known = state?.items, state?.isWornOut == false,
+        let entry = entries.removeValue(forKey: user)
+        var state = entry?.state
+        if let known = state?.items, state?.isWornOut == false, entry?.summaryKey == summaryKey,
             let fresh = Self.appended(
                 window, to: known, historyMax: parameters.layout.shape.historyMax)
         {
@@ -56,12 +60,12 @@ public struct HistoryStateCache {
             for item in fresh { append(item, &state, vector) }
         } else {
             rebuildCount += 1
-            state = HistoryState(parameters.layout)
+            state = HistoryState(parameters.layout, summary: summary())
             for item in window { append(item, &state, vector) }
         }
         guard let state else { return nil }
         if entries.count >= capacity { evict() }
-        entries[user] = Entry(state: state, usedAt: clock)
+        entries[user] = Entry(state: state, summaryKey: summaryKey, usedAt: clock)
         return state
     }
 

@@ -26,14 +26,31 @@ public struct IdentityRows: Sendable, Equatable {
     }
 }
 
+/// What belongs to the heads alone: vectors of items and tokens are what they multiply the states with, so that leaves
+/// the gain of the last norm, through which both heads read the states, and the item head's scale. Whole, not of low
+/// rank: it is a number for each place of a state.
+public struct HeadValues: Sendable, Equatable {
+    /// As wide as the model.
+    public var gain: [Float]
+    public var scale: Float
+
+    public init(gain: [Float], scale: Float) {
+        self.gain = gain
+        self.scale = scale
+    }
+}
+
 public struct ItemAdapter: Sendable, Equatable {
     /// Of the inter blocks; none in the intra blocks.
     public var pairs: DecoderAdapter
     public var rows: IdentityRows
+    /// Nil where the heads are the base's.
+    public var head: HeadValues?
 
-    public init(pairs: DecoderAdapter, rows: IdentityRows) {
+    public init(pairs: DecoderAdapter, rows: IdentityRows, head: HeadValues? = nil) {
         self.pairs = pairs
         self.rows = rows
+        self.head = head
     }
 
     /// Changes nothing: A is uniform in ±1 / sqrt(inputs), as PEFT draws it, and B is zeros. `alpha` / `rank`
@@ -67,18 +84,30 @@ public struct ItemAdapter: Sendable, Equatable {
             && blocks.count == layout.intra.count + layout.inter.count
             && blocks.prefix(layout.intra.count).allSatisfy { $0 == nil }
             && rows.width == layout.shape.width
+            && (head.map { $0.gain.count == layout.shape.width } ?? true)
     }
 }
 
 extension ItemModelParameters {
-    /// The same function as with the adapter beside: W + scale · B A, and the adapter's identity vectors, in their
+    /// The same function as with the adapter beside: W + scale · B A, the heads' values and identity vectors, in their
     /// places. Items between the table's end and the adapter's last get vectors that the gate hides.
     public func applying(_ adapter: ItemAdapter) -> ItemModelParameters {
         precondition(adapter.fits(layout), "an adapter of this layout")
         var result = self
         adapter.pairs.merge(into: &result.values, of: layout.intra + layout.inter)
         result.identity.set(adapter.rows)
+        if let head = adapter.head { result.set(head) }
         return result
+    }
+
+    mutating func set(_ head: HeadValues) {
+        for (place, gain) in zip(layout.finalNorm, head.gain) { values[place] = gain }
+        values[layout.scale.lowerBound] = head.scale
+    }
+
+    /// The heads' values as they are.
+    public var head: HeadValues {
+        HeadValues(gain: Array(values[layout.finalNorm]), scale: scale)
     }
 }
 
@@ -96,6 +125,19 @@ extension IdentityTable {
 }
 
 extension HistoryPass {
+    /// Gradient of the last norm's gain, given that of the states.
+    func gainGradient(_ dStates: [Float]) -> [Float] {
+        let width = layout.shape.width
+        var sums = [Double](repeating: 0, count: width)
+        for row in reciprocals.indices {
+            for column in 0..<width {
+                let place = row * width + column
+                sums[column] += Double(dStates[place] * beforeNorm[place] * reciprocals[row])
+            }
+        }
+        return sums.map(Float.init)
+    }
+
     /// The way back with the base frozen: returns the gradient of the vectors, and adds to those of the pairs.
     mutating func backward(
         _ dStates: [Float], parameters: [Float], adapter: DecoderAdapter,

@@ -42,20 +42,36 @@ public struct ItemScorer {
     }
 
     /// The state after the last item of each history, histories.count × width, times the head's scale: its product with
-    /// an item's vector is the item's logit. `table` holds vectors by number; no history is empty.
-    public mutating func states(of histories: [[Int32]], table: [Float]) -> [Float] {
+    /// an item's vector is the item's logit. `table` holds vectors by number; no history is empty. `summaries` are the
+    /// tokens of what stands before each history, none where nothing does.
+    public mutating func states(
+        of histories: [[Int32]], summaries: [[Int32]] = [], table: [Float]
+    ) -> [Float] {
         let width = parameters.layout.shape.width
         precondition(parameters.layout.shape.attention == .split, "read by its tokens")
         let kept = histories.map { $0.suffix(parameters.layout.shape.historyMax) }
-        let rows = Array(kept.joined())
+        let texts = summaries.filter { !$0.isEmpty }
+        let table = texts.isEmpty ? table : table + textVectors(of: texts)
+        var next = Int32(table.count / width - texts.count)
+        var rows: [Int32] = []
+        var lengths: [Int] = []
+        for (index, history) in kept.enumerated() {
+            lengths.append(history.count)
+            if !summaries.isEmpty, !summaries[index].isEmpty {
+                rows.append(next)
+                next += 1
+                lengths[index] += 1
+            }
+            rows += history
+        }
         var inputs = [Float](repeating: 0, count: rows.count * width)
         gather(table, rows, into: &inputs, width: width)
         let states = history.run(
             inputs,
             rows: HistoryRows(
-                lengths: kept.map(\.count), seesItself: parameters.layout.shape.seesItself),
+                lengths: lengths, seesItself: parameters.layout.shape.seesItself),
             parameters: parameters.values)
-        return lastStates(states, lengths: kept.map(\.count))
+        return lastStates(states, lengths: lengths)
     }
 
     /// `states` where attention is plain: of the histories' tokens, given those of each item of the catalogue.

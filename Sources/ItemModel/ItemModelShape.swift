@@ -22,6 +22,16 @@ public enum HistoryAttention: String, Sendable, CaseIterable {
     case plain
 }
 
+/// How a model reads what a user's summary says.
+public struct SummaryReading: Sendable, Equatable {
+    /// Tokens of the text that are read, besides the beginning and the end.
+    public var tokensMax = 64
+    /// Version of the summariser that wrote the texts of the training; it reads no others.
+    public var summariserVersion: UInt64
+
+    public init(summariserVersion: UInt64) { self.summariserVersion = summariserVersion }
+}
+
 public struct ItemModelShape: Sendable, Equatable {
     public var vocabulary: Int
     public var width = 64
@@ -41,8 +51,16 @@ public struct ItemModelShape: Sendable, Equatable {
     public var attention = HistoryAttention.split
     /// Whether an item sees itself in inter blocks; else it is known there only through the residual.
     public var seesItself = true
+    /// Nil: the model knows nothing of summaries.
+    public var summaries: SummaryReading?
 
     public init(vocabulary: Int) { self.vocabulary = vocabulary }
+
+    /// All of it as a text that versions are hashes of. A model that reads no summaries has the text, hence the
+    /// version, that it had before there were any.
+    public var described: String {
+        "\(self)".replacing(", summaries: nil", with: "")
+    }
 
     public var block: BlockShape {
         BlockShape(width: width, heads: heads, feedForward: feedForward, epsilon: epsilon)

@@ -21,6 +21,10 @@ public struct RefreshTraining: Sendable, Equatable {
     public var loraAlpha: Float = 16
     /// Share of each step's distance to the adapter before that is taken back, per unit of learning rate.
     public var anchor: Float = 0
+    /// Weight of the divergence of the pairs from those of the adapter before (PESO); no pull on the first refresh.
+    public var divergence = 0.0
+    /// Whether the heads' own values are learnt too.
+    public var learnsHead = false
     /// Windows of the past in a step for each new one.
     public var replayShare = 0.25
     public var optimiser = AdamWSettings(beta1: 0.9, beta2: 0.98)
@@ -33,13 +37,16 @@ public final class ItemRefresh {
     public let training: RefreshTraining
     /// How the teacher enters; nil without one.
     public let alignment: AlignmentSettings?
-    private let base: ItemModelParameters
+    /// The base, with the heads' values as they are now.
+    private var base: ItemModelParameters
     private let textVectors: [Float]
     private let fresh: [RefreshWindow]
     private let replay: [RefreshWindow]
     public private(set) var adapter: ItemAdapter
     /// What the anchor pulls towards: the adapter before, or the base.
     private let start: ItemAdapter
+    /// Whether there was an adapter before.
+    private let goesOn: Bool
     /// Of each item: its place in the adapter's rows; -1 for items that only are candidates.
     private var places: [Int32]
     /// Of each item, the base's identity vectors grown to all items.
@@ -50,6 +57,9 @@ public final class ItemRefresh {
     private var v: [Float]
     private var rowM: [Float]
     private var rowV: [Float]
+    /// Of the gain and the scale.
+    private var headM: [Float]
+    private var headV: [Float]
     /// The step up to which each of the adapter's rows was brought.
     private var rowDone: [Int]
     /// Teacher's share in the labels so far, over targets: what evidence left of alpha.
@@ -71,7 +81,9 @@ public final class ItemRefresh {
         let itemCount = textVectors.count / width
         precondition(textVectors.count == itemCount * width, "a vector for every item")
         precondition(itemCount >= base.identity.count, "vectors of the base's items")
+        let head = previous?.head ?? (training.learnsHead ? base.head : nil)
         self.base = base
+        if let head { self.base.set(head) }
         self.textVectors = textVectors
         self.fresh = fresh
         self.replay = replay
@@ -102,9 +114,10 @@ public final class ItemRefresh {
             pairs: pairs,
             rows: IdentityRows(
                 width: width, items: items, vectors: vectors,
-                counts: items.map { identity.counts[Int($0)] }))
+                counts: items.map { identity.counts[Int($0)] }), head: head)
         precondition(adapter.fits(base.layout), "an adapter of the base's layout")
         start = adapter
+        goesOn = previous != nil
         pass = HistoryPass(base.layout)
         let zeros = [Float](repeating: 0, count: pairs.parameters.count)
         let rowZeros = [Float](repeating: 0, count: vectors.count)
@@ -113,6 +126,8 @@ public final class ItemRefresh {
         v = zeros
         rowM = rowZeros
         rowV = rowZeros
+        headM = [Float](repeating: 0, count: width + 1)
+        headV = headM
         rowDone = Array(repeating: 0, count: items.count)
     }
 
@@ -200,6 +215,8 @@ public final class ItemRefresh {
         var pairs: [Float]
         /// Of the candidates' vectors, after the gate.
         var table: [Float]
+        /// Of the last norm's gain, and of the scale.
+        var head: [Float] = []
     }
 
     private func step(_ windows: [RefreshWindow]) throws(AlignmentError) -> Loss {
@@ -216,6 +233,11 @@ public final class ItemRefresh {
             if row >= 0 { catchUp(row, through: number - 1) }
         }
         var gradients = try gradients(batch, gates, number)
+        if training.divergence > 0, goesOn {
+            addDivergence(
+                of: adapter.pairs, from: start.pairs, weight: training.divergence,
+                to: &gradients.pairs)
+        }
         update(batch.items, gates, &gradients)
         return gradients.loss
     }
@@ -293,18 +315,20 @@ public final class ItemRefresh {
             parameters: base.values, dropout: training.dropout,
             seed: training.seed &+ UInt64(number) << 20, adapter: adapter.pairs)
         var dStates = [Float](repeating: 0, count: states.count)
-        try itemHead(batch, states, table, dStates: &dStates, &result)
+        let dScale = try itemHead(batch, states, table, dStates: &dStates, &result)
+        if training.learnsHead { result.head = pass.gainGradient(dStates) + [Float(dScale)] }
         let dInputs = pass.backward(
             dStates, parameters: base.values, adapter: adapter.pairs, gradients: &result.pairs)
         scatterAdd(dInputs, batch.inputs, into: &result.table, width: width)
         return result
     }
 
-    /// Softmax over the candidates: the plain loss by its kernel, then what the teacher changes of it.
+    /// Softmax over the candidates: the plain loss by its kernel, then what the teacher changes of it. Returns the
+    /// gradient of the scale.
     private func itemHead(
         _ batch: Batch, _ states: [Float], _ table: [Float], dStates: inout [Float],
         _ result: inout Gradients
-    ) throws(AlignmentError) {
+    ) throws(AlignmentError) -> Double {
         let width = base.layout.shape.width
         let columns = batch.items.count
         let temperature = alignment.map { Float($0.temperature) } ?? 1
@@ -322,31 +346,22 @@ public final class ItemRefresh {
         var dLogitsOut = dLogits.mutableSpan
         var dStatesOut = dStates.mutableSpan
         var dTableOut = result.table.mutableSpan
-        _ = sampledSoftmaxBackward(
+        let slope = sampledSoftmaxBackward(
             states: states.span, candidates: table.span, classes: batch.targets.span,
             weights: batch.weights.span, logits: logits.span, logSums: logSums.span,
             dLogits: &dLogitsOut, dStates: &dStatesOut, dCandidates: &dTableOut, shape: shape)
         let targets = batch.weights.count { $0 > 0 }
         result.loss = Loss(
             plain: loss * Double(targets), aligned: loss * Double(targets), targets: targets)
-        guard let alignment else { return }
+        guard let alignment else { return slope }
         targetSum += targets
-        for (row, teacher) in batch.teachers.enumerated()
-        where batch.weights[row] > 0 && !teacher.items.isEmpty {
-            alphaSum += alignment.alpha(evidence: Double(teacher.evidence))
-            let correction = try teacher.correction(
-                logits: logits.span.extracting(row * columns..<(row + 1) * columns),
-                gold: Int(batch.targets[row]), column: { batch.places[$0].map(Int.init) },
-                alignment)
-            result.loss.aligned += correction.loss
-            for (column, change) in correction.entries {
-                let factor = change * batch.weights[row] * shape.scale
-                for place in 0..<width {
-                    dStates[row * width + place] += factor * table[column * width + place]
-                    result.table[column * width + place] += factor * states[row * width + place]
-                }
-            }
-        }
+        let taught = try TaughtLabels(
+            batch.teachers, places: batch.places, classes: batch.targets, weights: batch.weights,
+            logits: logits, states: states, candidates: table, shape: shape, alignment,
+            dStates: &dStates, dCandidates: &result.table)
+        alphaSum += taught.alpha
+        result.loss.aligned += taught.loss
+        return slope / alignment.temperature + taught.dScale
     }
 }
 
@@ -362,15 +377,19 @@ extension ItemRefresh {
             let factor = places[Int(item)] < 0 ? 0 : gates[row]
             for column in 0..<width { gradients.table[row * width + column] *= factor }
         }
-        let norm = (squaredNorm(gradients.pairs.span) + squaredNorm(gradients.table.span))
-            .squareRoot()
+        let norm =
+            (squaredNorm(gradients.pairs.span) + squaredNorm(gradients.table.span)
+            + squaredNorm(gradients.head.span)).squareRoot()
         let factor = clipFactor(norm: norm, limit: training.clip)
         if factor != 1 {
             var pairs = gradients.pairs.mutableSpan
             scale(&pairs, by: factor)
             var table = gradients.table.mutableSpan
             scale(&table, by: factor)
+            var head = gradients.head.mutableSpan
+            scale(&head, by: factor)
         }
+        updateHead(gradients.head)
         var values = adapter.pairs.parameters.mutableSpan
         var mSpan = m.mutableSpan
         var vSpan = v.mutableSpan
@@ -391,6 +410,19 @@ extension ItemRefresh {
             pull(&line, towards: start.rows.vectors[place])
             rowDone[own] = steps.count
         }
+    }
+
+    private func updateHead(_ gradients: [Float]) {
+        guard !gradients.isEmpty, let start = start.head else { return }
+        var numbers = base.head.gain + [base.head.scale]
+        var values = numbers.mutableSpan
+        var mSpan = headM.mutableSpan
+        var vSpan = headV.mutableSpan
+        adamW(&values, gradients: gradients.span, m: &mSpan, v: &vSpan, steps: steps)
+        pull(&values, towards: (start.gain + [start.scale])[...])
+        let head = HeadValues(gain: Array(numbers.dropLast()), scale: numbers[numbers.count - 1])
+        base.set(head)
+        adapter.head = head
     }
 
     /// Takes back a share of the distance to where the refresh began.

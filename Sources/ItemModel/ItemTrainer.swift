@@ -2,6 +2,7 @@
 // uniformly drawn ones (accuracy.md 3). The same seed gives the same model: shards are a number, not the machine's
 // cores, and sums are made in their order.
 
+public import Alignment
 public import Tensors
 import Transformer
 
@@ -32,6 +33,11 @@ public final class ItemTrainer {
     /// Tokens of every item.
     private let items: [[Int32]]
     private let sequences: [[Int32]]
+    /// Tokens of what stands before each sequence; empty where nothing does.
+    private let summaries: [[Int32]]
+    /// A word on each target of each sequence; none without a teacher.
+    private let teachers: [[ItemTargets]]
+    private let alignment: AlignmentSettings?
     private let answers: AnswerTable?
     private let shards: [TrainingShard]
     private var steps: AdamWSteps
@@ -43,17 +49,30 @@ public final class ItemTrainer {
     private let stepsTotal: Int
     public private(set) var epoch = 0
 
-    /// `sequences` are histories as numbers of items, oldest first; each has two items at least.
+    /// `sequences` are histories as numbers of items, oldest first; each has two items at least. `summaries` are the
+    /// tokens of the summary as it was before each of them, none where there was none. `teachers`: what a teacher says
+    /// about sequences[i][1...], when there is one, and `alignment` how it enters the item head's labels.
     public init(
         _ parameters: ItemModelParameters, items: [[Int32]], sequences: [[Int32]],
-        answers: AnswerTable? = nil, training: ItemTraining
+        summaries: [[Int32]] = [], answers: AnswerTable? = nil, teachers: [[ItemTargets]] = [],
+        alignment: AlignmentSettings? = nil, training: ItemTraining
     ) {
+        precondition(summaries.isEmpty || summaries.count == sequences.count, "one a sequence")
+        precondition(
+            teachers.isEmpty && alignment == nil
+                || zip(sequences, teachers).allSatisfy { $0.count == $1.count + 1 }
+                    && teachers.count == sequences.count,
+            "a word on every target, and how it enters")
+        self.teachers = teachers
+        self.alignment = alignment
         let answers = training.answerWeight > 0 ? answers : nil
         self.answers = answers
         self.training = training
         self.parameters = parameters
         self.items = items
         self.sequences = sequences
+        self.summaries =
+            summaries.isEmpty ? Array(repeating: [], count: sequences.count) : summaries
         let layout = parameters.layout
         shards = (0..<training.shards).map { _ in TrainingShard(layout, answers: answers) }
         steps = AdamWSteps(training.optimiser)
@@ -96,7 +115,7 @@ public final class ItemTrainer {
         var total = StepLoss()
         for start in stride(from: 0, to: order.count, by: training.batchSequences) {
             let end = min(order.count, start + training.batchSequences)
-            total.add(await step(order[start..<end].map { sequences[$0] }))
+            total.add(await step(Array(order[start..<end])))
             progress(end, order.count)
         }
         catchUpIdentity()
@@ -190,7 +209,9 @@ public final class ItemTrainer {
     /// The distinct items of a step, and examples that name them by their places.
     private struct Batch {
         var items: [Int32] = []
-        /// Where each item's token states begin.
+        /// Tokens of the items, then of the summaries: rows of the step's table.
+        var texts: [[Int32]] = []
+        /// Where each text's token states begin.
         var stateRows: [Int32] = []
         var stateCount: Int32 = 0
         var examples: [TrainingShard.Examples]
@@ -203,21 +224,27 @@ public final class ItemTrainer {
             let new = Int32(items.count)
             places[item] = new
             items.append(item)
-            stateRows.append(stateCount)
-            stateCount += Int32(tokens[Int(item)].count)
+            append(tokens[Int(item)])
             return new
+        }
+
+        mutating func append(_ text: [Int32]) {
+            texts.append(text)
+            stateRows.append(stateCount)
+            stateCount += Int32(text.count)
         }
     }
 
-    private func step(_ sequences: [[Int32]]) async -> StepLoss {
+    private func step(_ chosen: [Int]) async -> StepLoss {
         beginStep()
         let number = steps.count
-        let batch = makeBatch(sequences, number)
+        let batch = makeBatch(chosen, number)
         let gates = gates(of: batch.items, number)
         for (item, gate) in zip(batch.items, gates) where gate > 0 { catchUp(Int(item)) }
         let values = parameters.values
-        let parts = split(batch.items.count)
-        var encoding = await encode(batch.items, parts, values)
+        let parts = split(batch.texts.count)
+        var encoding = await encode(
+            batch.texts, candidateCount: batch.items.count, parts, values)
         if parameters.layout.shape.attention == .plain {
             encoding.own = [Float](repeating: 0, count: encoding.vectors.count)
             addIdentity(batch.items, gates, to: &encoding.own)
@@ -233,7 +260,8 @@ public final class ItemTrainer {
             sum.answerLoss += lesson.answerLoss
         }
         var gradients = await finish(sum, batch, parts, values)
-        var dIdentity = sum.dVectors
+        var dIdentity = Array(
+            sum.dVectors.prefix(batch.items.count * parameters.layout.shape.width))
         if !sum.dOwn.isEmpty { accumulate(sum.dOwn, into: &dIdentity) }
         update(batch.items, gates, &gradients, &dIdentity)
         let scale = training.answerWeight > 0 ? Double(training.answerWeight) : 1
@@ -243,18 +271,21 @@ public final class ItemTrainer {
             targets: batch.targetCount, answered: batch.answeredCount)
     }
 
-    private func makeBatch(_ sequences: [[Int32]], _ number: Int) -> Batch {
+    private func makeBatch(_ chosen: [Int], _ number: Int) -> Batch {
         var batch = Batch(examples: Array(repeating: .init(), count: shards.count))
         let picks = CounterRandom(seed: training.seed, stream: UInt64(number) << 8 | 3)
-        for (index, sequence) in sequences.enumerated() {
-            let shard = index * shards.count / sequences.count
-            let kept = Array(sequence.suffix(parameters.layout.shape.historyMax + 1))
+        for (index, sequence) in chosen.enumerated() {
+            let shard = index * shards.count / chosen.count
+            let kept = Array(sequences[sequence].suffix(parameters.layout.shape.historyMax + 1))
+            if !summaries[sequence].isEmpty { batch.examples[shard].beginWithSummary() }
+            if alignment != nil {
+                batch.examples[shard].teachers += teachers[sequence].suffix(kept.count - 1)
+            }
             for (item, target) in zip(kept, kept.dropFirst()) {
                 let row = Int32(batch.examples[shard].inputs.count)
                 let input = batch.place(item, tokens: items)
                 let place = batch.place(target, tokens: items)
-                batch.examples[shard].inputs.append(input)
-                batch.examples[shard].targets.append(place)
+                batch.examples[shard].append(input, target: place)
                 let picked = picks.uniform(batch.targetCount) < training.answerShare
                 batch.targetCount += 1
                 guard picked, let choices = answers?.choices[Int(target)], !choices.isEmpty else {
@@ -268,7 +299,8 @@ public final class ItemTrainer {
                             node: choice.node, place: choice.place))
                 }
             }
-            batch.examples[shard].lengths.append(kept.count - 1)
+            batch.examples[shard].lengths.append(
+                kept.count - 1 + (summaries[sequence].isEmpty ? 0 : 1))
             if parameters.layout.shape.attention == .plain {
                 batch.examples[shard].texts.append(
                     kept.dropLast().map {
@@ -285,6 +317,12 @@ public final class ItemTrainer {
         while batch.items.count < wanted {
             _ = batch.place(Int32(random.bits(draw) % UInt64(items.count)), tokens: items)
             draw += 1
+        }
+        // Summaries are read and never chosen: they stand behind all candidates.
+        var next = Int32(batch.texts.count)
+        for shard in batch.examples.indices { batch.examples[shard].placeSummaries(&next) }
+        for sequence in chosen where !summaries[sequence].isEmpty {
+            batch.append(summaries[sequence])
         }
         return batch
     }
@@ -307,15 +345,15 @@ public final class ItemTrainer {
     }
 
     private func encode(
-        _ wanted: [Int32], _ parts: [Range<Int>], _ values: [Float]
+        _ texts: [[Int32]], candidateCount: Int, _ parts: [Range<Int>], _ values: [Float]
     ) async -> TrainingShard.Encoding {
-        let runs = parts.map { part in TokenRuns(wanted[part].map { items[Int($0)] }) }
+        let runs = parts.map { part in TokenRuns(texts[part]) }
         let encodings = await onShards { index, shard in
             await shard.encode(runs[index], parameters: values)
         }
         return TrainingShard.Encoding(
             vectors: Array(encodings.map(\.vectors).joined()),
-            states: Array(encodings.map(\.states).joined()))
+            states: Array(encodings.map(\.states).joined()), candidateCount: candidateCount)
     }
 
     /// Runs `work` on all shards at once; results in their order.
@@ -351,7 +389,8 @@ public final class ItemTrainer {
         let settings = TrainingShard.Settings(
             itemWeight: 1 / Float(max(1, batch.targetCount)),
             answerWeight: training.answerWeight / Float(max(1, batch.answeredCount)),
-            dropout: training.dropout, seed: training.seed)
+            dropout: training.dropout, seed: training.seed, alignment: alignment,
+            places: alignment == nil ? [:] : batch.places)
         return await onShards { index, shard in
             var settings = settings
             settings.seed &+= UInt64(number &* examples.count &+ index) << 20
@@ -369,7 +408,7 @@ public final class ItemTrainer {
         }
         let pieces = parts.map { part in
             let states = [part.lowerBound, part.upperBound].map {
-                Int($0 < batch.items.count ? batch.stateRows[$0] : batch.stateCount)
+                Int($0 < batch.texts.count ? batch.stateRows[$0] : batch.stateCount)
             }
             return (
                 piece(lesson.dVectors, part.lowerBound, part.upperBound),

@@ -43,27 +43,29 @@ public struct RefreshExamples: Sendable {
         self.isTaught = isTaught
     }
 
-    /// The next event.
-    public mutating func learn(_ item: Int32, by user: UInt64) {
+    /// The next event. `word`: another teacher's, who does not know the event; without one the transitions speak.
+    public mutating func learn(_ item: Int32, by user: UInt64, word: ItemTargets? = nil) {
         let last = histories[user]?.last
         guard last != item else { return }
         var end = open[user] ?? (0, [])
         end.newCount += 1
         if let last {
-            end.targets.append(isTaught ? counts.targets(after: last, leavingOut: user) : .none)
+            end.targets.append(
+                isTaught ? word ?? counts.targets(after: last, leavingOut: user) : .none)
         }
         open[user] = end
         append(item, user)
         if end.targets.count >= max(1, historyMax / 2) { close(user) }
     }
 
-    /// A history given as a whole, after which nothing follows: a row of a fixed split.
-    public mutating func learn(row items: [Int32], by user: UInt64) {
+    /// A history given as a whole, after which nothing follows: a row of a fixed split. `words` as above, one a target.
+    public mutating func learn(row items: [Int32], by user: UInt64, words: [ItemTargets]? = nil) {
         let kept = Array(items.suffix(historyMax + 1))
         guard kept.count > 1 else { return }
         let targets =
             isTaught
-            ? kept.dropLast().map { counts.targets(after: $0, leavingOut: user) } : []
+            ? words.map { Array($0.suffix(kept.count - 1)) }
+                ?? kept.dropLast().map { counts.targets(after: $0, leavingOut: user) } : []
         windows.append(RefreshWindow(items: kept, teacher: targets))
         guard isTaught else { return }
         for (item, next) in zip(kept, kept.dropFirst()) {

@@ -102,7 +102,7 @@ public struct TokenHead {
         let layout = parameters.layout
         let values = parameters.values
         var x = x
-        let visible = VisibleKeys(0..<history.items.count)
+        let visible = VisibleKeys(0..<history.rows)
         let pass = BlockPass(
             positions: Array(repeating: history.position, count: rows),
             inverseFrequencies: frequencies, visible: Array(repeating: visible, count: rows))

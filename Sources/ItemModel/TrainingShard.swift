@@ -1,5 +1,6 @@
 // One half of a training step's work, on a core of its own. An actor owns the memory; what crosses are values.
 
+import Alignment
 import Tensors
 import TokenTrie
 import Transformer
@@ -18,19 +19,47 @@ actor TrainingShard {
 
     /// Histories with the target after each item, as places in the step's table of item vectors.
     struct Examples: Sendable {
-        var inputs: [Int32] = []
-        var targets: [Int32] = []
+        /// Rows of the histories: a summary's where there is one, then the items'.
+        private(set) var inputs: [Int32] = []
+        private(set) var targets: [Int32] = []
+        /// The row that each target follows: every row but those of summaries.
+        private(set) var targetRows: [Int32] = []
+        private var summaryRows: [Int] = []
         var lengths: [Int] = []
         /// By node.
         var answers: [Answer] = []
         /// The inputs' tokens, where attention is plain.
         var texts = TokenHistories()
+        /// A teacher's word on each target, by items; none without a teacher.
+        var teachers: [ItemTargets] = []
+
+        mutating func append(_ input: Int32, target: Int32) {
+            targetRows.append(Int32(inputs.count))
+            inputs.append(input)
+            targets.append(target)
+        }
+
+        /// A summary's row, whose place in the table is not known before all items have theirs.
+        mutating func beginWithSummary() {
+            summaryRows.append(inputs.count)
+            inputs.append(0)
+        }
+
+        /// Gives the summaries' rows the places from `next` on, in their order.
+        mutating func placeSummaries(_ next: inout Int32) {
+            for row in summaryRows {
+                inputs[row] = next
+                next += 1
+            }
+        }
     }
 
     /// What texts become: vectors of items, and states of all their tokens.
     struct Encoding: Sendable {
         var vectors: [Float]
         var states: [Float]
+        /// Rows that are items, and therefore can be chosen; what follows is summaries.
+        var candidateCount: Int
         /// The gated identity vectors alone, where attention is plain.
         var own: [Float] = []
     }
@@ -42,6 +71,9 @@ actor TrainingShard {
         var answerWeight: Float
         var dropout: Float
         var seed: UInt64
+        /// How teachers enter, and where items stand in the table of vectors.
+        var alignment: AlignmentSettings?
+        var places: [Int32: Int32] = [:]
     }
 
     struct Lesson: Sendable {
@@ -72,7 +104,9 @@ actor TrainingShard {
     func encode(_ runs: TokenRuns, parameters: [Float]) -> Encoding {
         gradients = [Float](repeating: 0, count: layout.parameters.count)
         let vectors = encoder.encode(runs, parameters: parameters)
-        return Encoding(vectors: vectors, states: table == nil ? [] : encoder.states)
+        return Encoding(
+            vectors: vectors, states: table == nil ? [] : encoder.states,
+            candidateCount: runs.count)
     }
 
     /// Both heads' losses: all positions against all vectors of the table, and the answers' choices.
@@ -100,11 +134,10 @@ actor TrainingShard {
         let states = history.run(
             inputs + answerInputs, rows: rows, parameters: parameters, dropout: settings.dropout,
             seed: settings.seed)
-        var dStates = Array(states[..<(items * width)])
-        for index in dStates.indices { dStates[index] = 0 }
+        var dStates = [Float](repeating: 0, count: items * width)
         lesson.itemLoss = itemHead(
-            Array(states[..<(items * width)]), encoding.vectors, examples.targets, parameters,
-            weight: settings.itemWeight, dStates: &dStates, dTable: &lesson.dVectors)
+            Array(states[..<(items * width)]), encoding, examples, parameters, settings,
+            dStates: &dStates, dTable: &lesson.dVectors)
         var dAnswers = [Float](repeating: 0, count: answerInputs.count)
         lesson.answerLoss = answerHead(
             states[(items * width)...], examples.answers, parameters,
@@ -129,20 +162,39 @@ actor TrainingShard {
             seed: settings.seed)
         var dStates = [Float](repeating: 0, count: states.count)
         lesson.itemLoss = itemHead(
-            states, encoding.vectors, examples.targets, parameters, weight: settings.itemWeight,
-            dStates: &dStates, dTable: &lesson.dVectors)
+            states, encoding, examples, parameters, settings, dStates: &dStates,
+            dTable: &lesson.dVectors)
         lesson.dOwn = [Float](repeating: 0, count: encoding.own.count)
         examples.texts.backward(
             &history, dStates, parameters: parameters, gradients: &gradients, dOwn: &lesson.dOwn)
     }
 
+    /// Adds to the gradients of the states and of the table of vectors, which are zero.
     private func itemHead(
-        _ states: [Float], _ vectors: [Float], _ targets: [Int32], _ parameters: [Float],
-        weight: Float, dStates: inout [Float], dTable: inout [Float]
+        _ states: [Float], _ encoding: Encoding, _ examples: Examples, _ parameters: [Float],
+        _ settings: Settings, dStates: inout [Float], dTable: inout [Float]
     ) -> Double {
+        let taught = settings.alignment.map { (examples.teachers, settings.places, $0) }
+        let width = layout.shape.width
+        let hasSummaries = encoding.candidateCount * width < encoding.vectors.count
+        var chosen = states
+        var dChosen = dStates
+        if hasSummaries {
+            chosen = [Float](repeating: 0, count: examples.targetRows.count * width)
+            gather(states, examples.targetRows, into: &chosen, width: width)
+            dChosen = [Float](repeating: 0, count: chosen.count)
+        }
+        var dCandidates = [Float](repeating: 0, count: encoding.candidateCount * width)
         let (loss, slope) = sampled(
-            states, vectors, targets, scale: parameters[layout.scale.lowerBound], weight: weight,
-            dStates: &dStates, dCandidates: &dTable)
+            chosen, Array(encoding.vectors.prefix(dCandidates.count)), examples.targets,
+            scale: parameters[layout.scale.lowerBound], weight: settings.itemWeight,
+            taught: taught, dStates: &dChosen, dCandidates: &dCandidates)
+        dTable.replaceSubrange(..<dCandidates.count, with: dCandidates)
+        if hasSummaries {
+            scatterAdd(dChosen, examples.targetRows, into: &dStates, width: width)
+        } else {
+            dStates = dChosen
+        }
         gradients[layout.scale.lowerBound] += Float(slope)
         return loss
     }
@@ -181,12 +233,14 @@ actor TrainingShard {
 
     private func sampled(
         _ states: [Float], _ candidates: [Float], _ classes: [Int32], scale: Float, weight: Float,
+        taught: (words: [ItemTargets], places: [Int32: Int32], settings: AlignmentSettings)? = nil,
         dStates: inout [Float], dCandidates: inout [Float]
     ) -> (loss: Double, slope: Double) {
         let rows = classes.count
         let columns = candidates.count / layout.shape.width
+        let temperature = taught.map { Float($0.settings.temperature) } ?? 1
         let shape = SampledSoftmaxShape(
-            rows: rows, candidates: columns, width: layout.shape.width, scale: scale)
+            rows: rows, candidates: columns, width: layout.shape.width, scale: scale / temperature)
         var logits = [Float](repeating: 0, count: rows * columns)
         var dLogits = logits
         var logSums = [Float](repeating: 0, count: rows)
@@ -203,7 +257,16 @@ actor TrainingShard {
             states: states.span, candidates: candidates.span, classes: classes.span,
             weights: weights.span, logits: logits.span, logSums: logSums.span,
             dLogits: &dLogitsOut, dStates: &dStatesOut, dCandidates: &dCandidatesOut, shape: shape)
-        return (loss, slope)
+        guard let taught else { return (loss, slope) }
+        // A model that has diverged shows it by its plain loss; teachers say nothing to it.
+        let labels = try? TaughtLabels(
+            taught.words, places: taught.places, classes: classes, weights: weights,
+            logits: logits, states: states, candidates: candidates, shape: shape, taught.settings,
+            dStates: &dStates, dCandidates: &dCandidates)
+        return (
+            loss + (labels?.weightedLoss ?? 0),
+            slope / Double(temperature) + (labels?.dScale ?? 0)
+        )
     }
 
     /// The way back through the texts this shard encoded; returns all its gradients of the step.

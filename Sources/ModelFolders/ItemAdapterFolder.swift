@@ -35,7 +35,7 @@ public struct ItemAdapterFolder: Sendable {
             pairs: adapter.pairs,
             rows: IdentityRows(
                 width: adapter.rows.width, items: numbers, vectors: adapter.rows.vectors,
-                counts: adapter.rows.counts))
+                counts: adapter.rows.counts), head: adapter.head)
         self.items = kept
         baseVersion = base.version
         block = base.parameters.layout.shape.block
@@ -57,6 +57,12 @@ public struct ItemAdapterFolder: Sendable {
                 IdentityTable.countsName, shape: [rows.items.count],
                 values: rows.counts.map(Float.init)),
         ]
+        if let head = adapter.head {
+            peft.extras += [
+                NamedTensor(Self.gainName, shape: [head.gain.count], values: head.gain),
+                NamedTensor(Self.scaleName, shape: [1], values: [head.scale]),
+            ]
+        }
         peft.millrace = .members([
             "kind": .string("item-aware"), "base_version": .string(baseVersion),
         ])
@@ -68,6 +74,8 @@ public struct ItemAdapterFolder: Sendable {
 
 extension ItemAdapterFolder {
     private static let kind = "item-aware"
+    private static let gainName = "millrace.norm.weight"
+    private static let scaleName = "millrace.item_scale"
 
     /// Reads the adapter in `path`, refusing what was made for another model than `base` or does not fit it.
     public init(path: String, for base: ItemModelFolder) throws(DocumentError) {
@@ -92,13 +100,30 @@ extension ItemAdapterFolder {
             throw DocumentError(path, at: "lora_A, lora_B", "numbers that are not finite")
         }
         let (items, rows) = try Self.rows(peft, path, base)
-        let adapter = ItemAdapter(pairs: pairs, rows: rows)
+        let adapter = ItemAdapter(
+            pairs: pairs, rows: rows, head: try Self.head(peft, path, layout.shape.width))
         guard adapter.fits(layout) else {
             throw DocumentError(
                 path, at: "target_modules",
                 "pairs in an intra block: they would change the vectors of texts, which stay")
         }
         self.init(adapter, items: items, of: base)
+    }
+
+    /// The heads' values, where the adapter has any.
+    private static func head(
+        _ peft: Adapter, _ path: String, _ width: Int
+    ) throws(DocumentError) -> HeadValues? {
+        guard peft.extras.contains(where: { $0.name == gainName || $0.name == scaleName }) else {
+            return nil
+        }
+        let gain = try tensor(gainName, [width], peft, path)
+        let scale = try tensor(scaleName, [1], peft, path)
+        for (name, values) in [(gainName, gain), (scaleName, scale)]
+        where !values.allSatisfy(\.isFinite) {
+            throw DocumentError(path, at: name, "numbers that are not finite")
+        }
+        return HeadValues(gain: gain, scale: scale[0])
     }
 
     /// The changed rows, in the order of their numbers.

@@ -51,6 +51,12 @@ public struct ItemModelFolder: Sendable {
         tokenizer.encodeFramed(text, contentMax: parameters.layout.shape.contentTokensMax)
     }
 
+    /// The tokens of a user's summary, for a model that reads them; none for an empty text.
+    public func summaryTokens(of text: String) -> [Int32] {
+        guard let reading = parameters.layout.shape.summaries, !text.isEmpty else { return [] }
+        return tokenizer.encodeFramed(text, contentMax: reading.tokensMax)
+    }
+
     /// The tokens that frame every text.
     public var beginToken: Int32 { tokens(of: "").first ?? 0 }
     public var endToken: Int32 { tokens(of: "").last ?? 0 }
@@ -137,7 +143,7 @@ public struct ItemModelFolder: Sendable {
         for entry in layout.parameters.entries where layout.concernsText(entry.range) {
             digest = xxh64(bytes(parameters.values[entry.range]), seed: digest)
         }
-        return xxh64(Array("\(layout.shape)".utf8), seed: digest)
+        return xxh64(Array(layout.shape.described.utf8), seed: digest)
     }
 
     private static func version(

@@ -17,14 +17,27 @@ extension ItemModelShape {
         configuration.tiesEmbeddings = true
         configuration.beginningToken = 1
         configuration.endTokens = [2]
-        let own: KeyValuePairs<String, JSONValue> = [
-            "kind": .string("item-aware"), "intra_blocks": .integer(Int64(intraBlocks)),
-            "inter_blocks": .integer(Int64(interBlocks)),
-            "content_tokens_max": .integer(Int64(contentTokensMax)),
-            "history_max": .integer(Int64(historyMax)), "gate_half": .real(Double(gateHalf)),
-            "sees_itself": .bool(seesItself), "vectors": .string(vectors.rawValue),
+        var own = [
+            JSONMember("kind", "item-aware"),
+            JSONMember("intra_blocks", .integer(Int64(intraBlocks))),
+            JSONMember("inter_blocks", .integer(Int64(interBlocks))),
+            JSONMember("content_tokens_max", .integer(Int64(contentTokensMax))),
+            JSONMember("history_max", .integer(Int64(historyMax))),
+            JSONMember("gate_half", .real(Double(gateHalf))),
+            JSONMember("sees_itself", .bool(seesItself)),
+            JSONMember("vectors", .string(vectors.rawValue)),
         ]
-        configuration.millrace = .members(own)
+        if let summaries {
+            own.append(
+                JSONMember(
+                    "summaries",
+                    .members([
+                        "summariser_version": .string(
+                            String(summaries.summariserVersion, radix: 16)),
+                        "tokens_max": .integer(Int64(summaries.tokensMax)),
+                    ])))
+        }
+        configuration.millrace = .object(own)
         return configuration
     }
 
@@ -69,6 +82,15 @@ extension ItemModelShape {
                 throw node.refused("a model to serve has vectors \"gated\" or \"text\"")
             }
             vectors = known
+        }
+        if let node = try own.optional("summaries") {
+            let version = try node.member("summariser_version")
+            guard let number = UInt64(try version.text(), radix: 16) else {
+                throw version.refused("not a hexadecimal number of 64 bits")
+            }
+            var reading = SummaryReading(summariserVersion: number)
+            reading.tokensMax = try node.member("tokens_max").integer(in: 1...512)
+            summaries = reading
         }
     }
 }

@@ -260,13 +260,15 @@ extension Coordinator {
         let types = configuration.engine.history.types
         guard types[event.type].weight > 0,
             !engine.hidden(state, now: event.time).contains(event.item.key)
-        else { return meter.note(time: event.time, places: nil) }
+        else { return meter.note(time: event.time, wall: wall, places: nil) }
         let places = [Rung.cf, .popular].map { rung in
             engine.recommend(
                 state, count: PrequentialMeter.listCount, rung: rung, now: event.time
             ).firstIndex { $0.item == event.item.key }
         }
-        meter.note(time: event.time, places: (rules: places[0], popularity: places[1]))
+        meter.note(
+            time: event.time, wall: wall,
+            places: (rules: places[0], popularity: places[1]))
     }
 
     /// A changed user's new blob, and what it does to the partition's totals.

@@ -185,6 +185,7 @@ extension Coordinator {
     ) -> Recommendation? {
         var ordering = Ordering.linear
         var isModelled = false
+        var offered: CandidateList?
         let items = arrange(request, state: state, budget) { count, gate in
             guard
                 let candidates = engine.mixture(
@@ -194,6 +195,7 @@ extension Coordinator {
                     exclude: excluded(request), gate: gate, now: wall)
             else { return nil }
             isModelled = candidates.list.present.contains(.model)
+            offered = candidates.list
             let list = engine.recommendMixed(
                 candidates, for: state, count: count, gate: gate, now: wall)
             ordering = list.ordering
@@ -207,6 +209,12 @@ extension Coordinator {
             withModel || engine.modelVersion == nil
         {
             list.missing.append(Omission("model", .absent))
+        }
+        if let combiner = engine.combiner {
+            list.weightsVersion = combiner.weights.version
+            if request.isKept, let offered {
+                list.shares = list.items.map { combiner.shares(of: $0.id.key, in: offered) }
+            }
         }
         return list
     }

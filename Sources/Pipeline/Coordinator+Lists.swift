@@ -72,7 +72,7 @@ extension Coordinator {
 
     /// Of what a list explores: the same as long as the user does nothing, in every run and on every instance.
     private func seed(of request: RecommendRequest, _ state: UserState) -> UInt64 {
-        let page = request.continues.flatMap { shelf.use($0, now: now)?.pageCount } ?? 0
+        let page = request.continues.flatMap { shelf.use($0, now: now)?.pages.count } ?? 0
         let text = "\(state.eventCount) \(page) \(request.scenario ?? "")"
         return xxh64(Array(text.utf8).span, seed: request.user.key)
     }
@@ -123,14 +123,13 @@ extension Coordinator {
         _ reply: (Result<Recommendation, PortError>) -> Void
     ) {
         var list = list
-        let shown = list.items.map(\.id.key)
         if let id = request.continues {
             // It may have had to make room while the user's state was loaded.
             guard shelf.use(id, now: now) != nil else { return reply(.failure(notKept(id))) }
-            shelf.add(shown, to: id, now: now)
+            shelf.add(list, to: id, now: now)
             list.id = id
         } else if request.isKept {
-            list.id = shelf.keep(request, shown: shown, now: now)
+            list.id = shelf.keep(request, list, now: now)
         }
         reply(.success(list))
     }
@@ -141,12 +140,13 @@ extension Coordinator {
         reply: @escaping (Result<Recommendation, PortError>) -> Void
     ) {
         guard let list = shelf.use(id, now: now) else { return reply(.failure(notKept(id))) }
-        guard list.shown.count < ListShelf.shownMax else {
+        let shownCount = list.pages.reduce(0) { $0 + $1.items.count }
+        guard shownCount < ListShelf.shownMax else {
             return reply(
                 .failure(
                     PortError(
                         .refused,
-                        "list '\(id)' has shown \(list.shown.count) items, at most "
+                        "list '\(id)' has shown \(shownCount) items, at most "
                             + "\(ListShelf.shownMax): begin anew with REC.GET ... ASOF")))
         }
         var request = list.request
@@ -155,7 +155,7 @@ extension Coordinator {
         recommend(request, reply: reply)
     }
 
-    private func notKept(_ id: ListID) -> PortError {
+    func notKept(_ id: ListID) -> PortError {
         PortError(
             .refused,
             "list '\(id)' is not kept (any more): lists are kept for "

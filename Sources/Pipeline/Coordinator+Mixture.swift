@@ -6,40 +6,11 @@
 public import Combiner
 import DequeModule
 import Interactions
-import Ports
+public import Ports
 import Recommender
 import Teachers
 
 extension Coordinator {
-    /// The explanation of the list that is served, where that is the combined one; else as it was given.
-    func explainMixed(
-        _ item: ItemID, _ user: UserID, _ state: UserState, _ plain: Explanation
-    ) -> Explanation {
-        guard engine.isMixing,
-            let place = engine.explainMixed(item.key, user: user.key, state, now: wall)
-        else { return plain }
-        var explanation = plain
-        let loss: MixtureExplanation.Loss? =
-            switch plain.removedBy {
-            case Removal.seen.rawValue: .seen
-            case .some: .filtered
-            case nil where place.rank == nil: .notProposed
-            case nil: place.rank ?? 0 > RecommendRequest.countDefault ? .belowTheCut : nil
-            }
-        explanation.rank = plain.removedBy == nil ? place.rank : nil
-        explanation.score = place.score
-        explanation.mixture = MixtureExplanation(
-            rung: place.ordering.name, weightsVersion: place.weightsVersion,
-            candidateCount: place.candidateCount, proposedBy: place.proposedBy,
-            features: place.features.map {
-                .init(
-                    name: $0.feature.name, value: Double($0.value), weight: Double($0.weight),
-                    contribution: Double($0.contribution))
-            }, firstStage: Double(place.firstStage), correction: place.correction.map(Double.init),
-            lostAt: loss)
-        return explanation
-    }
-
     /// Has a fit made that the events just applied have begun, and forgets lists of weights of before.
     func tendMixture() {
         guard engine.combiner != nil else { return }
@@ -48,6 +19,7 @@ extension Coordinator {
         if version != mixtureVersion {
             mixtureVersion = version
             versions.raiseAll()
+            journalWeights()
         }
     }
 
@@ -73,6 +45,29 @@ extension Coordinator {
     }
 
     // MARK: - To be seen
+
+    private func journalWeights() {
+        guard let combiner = engine.combiner else { return }
+        enter(
+            .weights(
+                version: combiner.weights.version, ordering: combiner.ordering,
+                values: Feature.allCases.map { combiner.weights.linear[$0.rawValue] }))
+    }
+
+    func enter(_ entry: PrequentialJournal.Entry) {
+        if configuration.prequential { journal.add(entry, wall: wall) }
+    }
+
+    public func journal(
+        from number: UInt64, count: Int, reply: (Result<JournalPage, PortError>) -> Void
+    ) {
+        guard configuration.prequential else {
+            return reply(
+                .failure(
+                    PortError(.refused, "no journal is kept: set serving.prequential: true")))
+        }
+        reply(.success(journal.page(from: number, count: count)))
+    }
 
     private var mixtureMeters: [(name: String, meter: Meter)] {
         guard let combiner = engine.combiner else { return [] }

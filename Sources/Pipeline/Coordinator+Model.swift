@@ -19,6 +19,7 @@ extension Coordinator {
             model, items: items, vectors: vectors, trie: trie,
             usersCachedMax: configuration.modelUsersCachedMax)
         versions.raiseAll()
+        enter(.model(version: model.version))
         note(
             .notice, "a model serves",
             [("version", model.version), ("items", "\(items.count)")])
@@ -35,6 +36,7 @@ extension Coordinator {
         guard engine.modelVersion != nil else { return }
         engine.removeModel()
         versions.raiseAll()
+        enter(.model(version: nil))
         note(.notice, "no model serves any more")
     }
 

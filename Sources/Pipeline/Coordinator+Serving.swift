@@ -107,6 +107,8 @@ extension Coordinator {
     private static let modelNotReady = PortError(
         .unavailable, "the model is being loaded; try again shortly, or use MODE cf")
 
+    static let noState = PortError(.unavailable, "the state store cannot be read now")
+
     static let notReady = PortError(
         .unavailable, "the daemon is still recovering; try again shortly")
 
@@ -121,35 +123,6 @@ extension Coordinator {
 
     public func version(of user: UserID) -> UInt64 { versions.version(user.key) }
 
-    public func explain(
-        user: UserID, item: ItemID,
-        reply: @escaping (Result<Explanation, PortError>) -> Void
-    ) {
-        withUser(user) { [unowned self] state, _ in
-            guard let state else {
-                return reply(
-                    .failure(PortError(.unavailable, "the state store cannot be read now")))
-            }
-            let ranking = engine.explain(item.key, for: state, now: wall)
-            let byModel = engine.explainByModel(item.key, user: user.key, state, now: wall)
-            reply(
-                .success(
-                    explainMixed(
-                        item, user, state,
-                        Explanation(
-                            rank: ranking.rank, score: ranking.score,
-                            sources: [
-                                .init(name: "rules", score: ranking.ruleScore),
-                                .init(name: "popularity", score: ranking.popularityScore),
-                            ] + (byModel.map { [.init(name: "lm", score: $0.score)] } ?? []),
-                            evidence: ranking.evidence.map {
-                                .init(item: name(of: $0.source), contribution: $0.contribution)
-                            },
-                            removedBy: ranking.removal?.rawValue,
-                            asOf: asOf(user, state: state)))))
-        }
-    }
-
     /// An item's identifier, or its key where only events have named it.
     func name(of key: ItemKey) -> String {
         engine.catalogue[key]?.id.text ?? "#" + String(key, radix: 16)
@@ -160,10 +133,7 @@ extension Coordinator {
         reply: @escaping (Result<UserView?, PortError>) -> Void
     ) {
         withUser(user) { [unowned self] state, bytes in
-            guard let state else {
-                return reply(
-                    .failure(PortError(.unavailable, "the state store cannot be read now")))
-            }
+            guard let state else { return reply(.failure(Self.noState)) }
             guard !state.isEmpty else { return reply(.success(nil)) }
             let types = configuration.engine.history.types
             let history = state.history.map {

@@ -61,11 +61,12 @@ extension Coordinator {
     func foldSummary(_ written: WrittenSummary, _ slot: UserCache.Slot) -> Bool {
         guard let summary = configuration.summaries else { return false }
         let outcome = summary.blocks.apply(
-            body: written.body, block: written.block, fingerprint: written.fingerprint,
+            body: written.body, block: written.due.number, count: written.due.count,
+            fingerprint: written.due.fingerprint, regained: written.regained,
             version: written.version, to: &cache[slot].state)
         if summary.blocks.isDue(cache[slot].state) { queueSummary(of: cache[slot].user) }
         switch outcome {
-        case .applied: summaries.counts.blocks += 1
+        case .applied: summaries.counts.blocks += UInt64(written.due.count)
         case .stale: summaries.counts.stale += 1
         }
         return outcome == .applied
@@ -93,7 +94,7 @@ extension Coordinator {
         let late = summaries.running.filter {
             now - $0.value.startedAt >= summary.jobMillisecondsMax
         }
-        for id in late.keys.sorted() {
+        for id in late.keys.sorted() where summaries.running[id] != nil {
             summaries.counts.timedOut += 1
             summarised(id, .failure(.timeout))
         }
@@ -103,6 +104,7 @@ extension Coordinator {
 
     private func startSummaries() {
         guard let summary = configuration.summaries, phase == .running else { return }
+        startParts(summary)
         var steps = 0
         while summaries.running.count < summary.jobsInFlightMax, steps < summary.jobsInFlightMax,
             let next = summaries.next(now: now, perMinuteMax: summary.jobsPerMinuteMax)
@@ -126,16 +128,41 @@ extension Coordinator {
             return summaries.leave(user)
         }
         let record = summary.blocks.recordOrNew(of: state, version: summary.version)
-        guard let due = summary.blocks.dueBlock(of: state, number: record.blockCount) else {
-            return summaries.leave(user)
-        }
-        let id = summaries.start(
-            SummaryDesk.Running(
-                user: user, partition: partition, ticket: ticket(of: partition),
-                block: due.number, fingerprint: due.fingerprint, attempt: attempt, startedAt: now))
+        guard
+            let plan = summary.blocks.plan(
+                of: state, record,
+                mayMerge: attempt < min(Self.mergeAttemptsMax, summary.attemptsMax - 1))
+        else { return summaries.leave(user) }
+        let job = SummaryDesk.Running(
+            user: user, partition: partition, ticket: ticket(of: partition), plan: plan,
+            attempt: attempt, startedAt: now)
         let previous = record.body.isEmpty ? nil : String(decoding: record.body, as: UTF8.self)
-        let request = SummaryRequest(previous: previous, block: due.events.map { described($0) })
-        act(.summarise(SummaryJob(id: id, request: request)))
+        guard plan.isHierarchical else {
+            return ask(
+                job, SummaryRequest(previous: previous, block: plan.due.events.map(described)))
+        }
+        let parts = plan.parts.map {
+            SummaryRequest(previous: nil, block: $0.map(described))
+        }
+        summaries.begin(
+            SummaryDesk.Merge(
+                job: job, previous: plan.keepsPrevious ? previous : nil,
+                waiting: Deque(parts.enumerated().map { (index: $0, request: $1) }),
+                texts: Array(repeating: nil, count: parts.count)))
+        startParts(summary)
+    }
+
+    /// A merge that has failed so often gives way to steps one after the other: they ask for less.
+    private static let mergeAttemptsMax = 2
+
+    private func startParts(_ summary: SummaryConfiguration) {
+        while summaries.running.count < summary.jobsInFlightMax,
+            let next = summaries.nextPart(now: now, perMinuteMax: summary.jobsPerMinuteMax)
+        { ask(next.job, next.request) }
+    }
+
+    private func ask(_ job: SummaryDesk.Running, _ request: SummaryRequest) {
+        act(.summarise(SummaryJob(id: summaries.start(job), request: request)))
     }
 
     func described(_ entry: HistoryEntry) -> SummaryItem {
@@ -162,22 +189,39 @@ extension Coordinator {
         guard ticket(of: job.partition) == job.ticket, owned[job.partition]?.phase == .active
         else {
             summaries.counts.stale += 1
+            if let part = job.part { summaries.giveUp(part.merge) }
             return summaries.leave(job.user)
         }
         do throws(SummaryFailure) {
+            let body = try usableSummary(try result.get())
+            summaries.failure = nil
+            if let part = job.part {
+                took(String(decoding: body, as: UTF8.self), of: part)
+                return startSummaries()
+            }
             summaries.leave(job.user)
             let written = WrittenSummary(
-                body: try usableSummary(try result.get()), block: job.block,
-                fingerprint: job.fingerprint, version: summary.version)
-            summaries.failure = nil
+                body: body, due: job.plan.due, regained: job.plan.regained,
+                version: summary.version)
             enqueue(
                 [.summary(job.user, written)], nextOffset: nil, recordCount: 0, newestTime: 0,
                 partition: job.partition)
             foldReady(job.partition)
         } catch {
+            if let part = job.part { summaries.giveUp(part.merge) }
             failed(job, error, summary)
         }
         startSummaries()
+    }
+
+    /// A part is written; after the last of them the writer is asked to make them one.
+    private func took(_ text: String, of part: SummaryDesk.Part) {
+        guard let merge = summaries.take(text, for: part) else { return }
+        summaries.counts.merges += 1
+        var job = merge.job
+        job.startedAt = now
+        let texts = [merge.previous].compactMap(\.self) + merge.texts.compactMap(\.self)
+        ask(job, SummaryRequest(merging: texts))
     }
 
     private func failed(
@@ -239,6 +283,14 @@ extension Coordinator {
 // MARK: - Shown
 
 extension Coordinator {
+    /// What of the user's summary the model that serves has read.
+    func summaryRead(of state: UserState) -> SummaryRead? {
+        guard engine.modelReads(summary: state.summary),
+            let record = try? SummaryRecord(decoding: state.summary)
+        else { return nil }
+        return SummaryRead(version: record.version, blockCount: record.blockCount)
+    }
+
     /// Titles of the history that stand for the profile are looked for among so many of the newest.
     private static let anchorCandidatesMax = 64
 
@@ -292,10 +344,7 @@ extension Coordinator {
                         .refused, "no summaries are kept (summaries.summariser: none)")))
         }
         withUser(user) { [unowned self] state, _ in
-            guard let state else {
-                return reply(
-                    .failure(PortError(.unavailable, "the state store cannot be read now")))
-            }
+            guard let state else { return reply(.failure(Self.noState)) }
             reply(.success(summaryView(of: state)))
         }
     }
@@ -306,7 +355,7 @@ extension Coordinator {
         var numbers: [(name: String, value: UInt64)] = [("summary_blocks", counts.blocks)]
         guard case .writer = summary.maker else { return numbers }
         numbers += [
-            ("summary_events_lost", counts.eventsLost),
+            ("summary_events_lost", counts.eventsLost), ("summary_merges", counts.merges),
             ("summary_waiting", UInt64(summaries.waitingCount)),
             ("summary_jobs_running", UInt64(summaries.running.count)),
             ("summary_jobs_started", counts.started), ("summary_jobs_failed", counts.failed),

@@ -26,7 +26,7 @@ extension Coordinator {
         }
     }
 
-    public func explain(
+    func explain(
         user: UserID, item: ItemID, by name: String,
         reply: @escaping (Result<Explanation, PortError>) -> Void
     ) {
@@ -37,17 +37,14 @@ extension Coordinator {
             case .success(let found): record = found
             }
             withUser(user) { [unowned self] state, _ in
-                guard let state else {
-                    return reply(
-                        .failure(PortError(.unavailable, "the state store cannot be read now")))
-                }
+                guard let state else { return reply(.failure(Self.noState)) }
                 let ranking = engine.explain(
                     item.key, for: state, by: name, external: record, now: wall)
                 reply(
                     .success(
                         Explanation(
                             rank: ranking.rank, score: ranking.score,
-                            sources: [.init(name: name, score: ranking.score)], evidence: [],
+                            sources: [.init(name, ranking.score)],
                             removedBy: ranking.removal?.rawValue, asOf: asOf(user, state: state))))
             }
         }

@@ -138,6 +138,7 @@ public final class Coordinator {
     var peersPolledAt: Milliseconds = 0
     var isPollingPeers = false
     var meter = PrequentialMeter()
+    var journal = PrequentialJournal()
     /// Of the combiner's weights, as lists were last made with them.
     var mixtureVersion: UInt64 = 0
     var models = ModelDesk()
@@ -185,6 +186,9 @@ public final class Coordinator {
             timeToLive: configuration.listTimeToLive)
         scenarios = configuration.scenarios
         installTeachers()
+        if configuration.prequential {
+            engine.onLearnt = { [unowned self] in enter(.list($0)) }
+        }
     }
 
     /// What is to be done; the caller does it, in order.

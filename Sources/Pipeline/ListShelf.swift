@@ -8,15 +8,16 @@ import Interactions
 import Ports
 
 struct ListShelf {
-    private struct Kept {
+    struct Kept {
         var request: RecommendRequest
-        var shown: [ItemKey]
-        /// Lists made so far.
-        var pageCount: Int
-        var usedAt: Milliseconds
+        /// As they were handed out.
+        var pages: [Recommendation]
+        fileprivate var usedAt: Milliseconds
         /// `usedAt` when it was last put in line.
-        var queuedAt: Milliseconds
-        var bytes: Int
+        fileprivate var queuedAt: Milliseconds
+        fileprivate var bytes: Int
+
+        var shown: [ItemKey] { pages.flatMap { $0.items.map(\.id.key) } }
     }
 
     /// Items that pages of one list may show; the next page is refused.
@@ -43,33 +44,30 @@ struct ListShelf {
 
     /// Keeps a first page; `now` never goes back.
     mutating func keep(
-        _ request: RecommendRequest, shown: [ItemKey], now: Milliseconds
+        _ request: RecommendRequest, _ page: Recommendation, now: Milliseconds
     ) -> ListID {
         number += 1
-        let size = Self.bytes(of: request, shownCount: shown.count)
+        let size = Self.bytes(of: request) + Self.bytes(of: page)
         kept[number] = Kept(
-            request: request, shown: shown, pageCount: 1, usedAt: now, queuedAt: now, bytes: size)
+            request: request, pages: [page], usedAt: now, queuedAt: now, bytes: size)
         bytes += size
         line.append(number)
         clear(now: now)
         return ListID(epoch: epoch, number: number)
     }
 
-    /// What was asked for, how often it has been answered, and what was shown; nil when it is not kept (any more).
-    mutating func use(
-        _ id: ListID, now: Milliseconds
-    ) -> (request: RecommendRequest, shown: [ItemKey], pageCount: Int)? {
+    /// What was asked for and what was shown; nil when it is not kept (any more).
+    mutating func use(_ id: ListID, now: Milliseconds) -> Kept? {
         clear(now: now)
-        guard id.epoch == epoch, let list = kept[id.number] else { return nil }
+        guard id.epoch == epoch, kept[id.number] != nil else { return nil }
         kept[id.number]?.usedAt = now
-        return (list.request, list.shown, list.pageCount)
+        return kept[id.number]
     }
 
-    mutating func add(_ shown: [ItemKey], to id: ListID, now: Milliseconds) {
+    mutating func add(_ page: Recommendation, to id: ListID, now: Milliseconds) {
         guard id.epoch == epoch, kept[id.number] != nil else { return }
-        let size = shown.count * Self.bytesPerItem
-        kept[id.number]?.shown += shown
-        kept[id.number]?.pageCount += 1
+        let size = Self.bytes(of: page)
+        kept[id.number]?.pages.append(page)
         kept[id.number]?.usedAt = now
         kept[id.number]?.bytes += size
         bytes += size
@@ -95,13 +93,17 @@ struct ListShelf {
         }
     }
 
-    private static let bytesPerItem = MemoryLayout<ItemKey>.stride
-
     /// Roughly what the process holds: the struct and its table slot, texts, the filter's tree.
-    private static func bytes(of request: RecommendRequest, shownCount: Int) -> Int {
+    private static func bytes(of request: RecommendRequest) -> Int {
         let named = request.session + request.candidates + request.exclude
         let texts = named.reduce(request.user.text.utf8.count) { $0 + $1.text.utf8.count + 32 }
         return 512 + texts + 8 * (request.filter?.text.utf8.count ?? 0)
-            + shownCount * bytesPerItem
+    }
+
+    /// Identifiers are shared with the catalogue; an array has a head of 32 bytes.
+    private static func bytes(of page: Recommendation) -> Int {
+        MemoryLayout<Recommendation>.stride + 64
+            + page.items.count * MemoryLayout<RecommendedItem>.stride
+            + page.shares.reduce(0) { $0 + 40 + $1.count * MemoryLayout<Float>.stride }
     }
 }

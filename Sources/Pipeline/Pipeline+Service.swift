@@ -49,14 +49,12 @@ extension Pipeline: RecommendationService {
         admit(reply) { $0.similar(request, reply: $1) }
     }
 
-    public func explain(user: UserID, item: ItemID, reply: @escaping Reply<Explanation>) {
-        admit(reply) { $0.explain(user: user, item: item, reply: $1) }
+    public func explain(_ request: ExplainRequest, reply: @escaping Reply<Explanation>) {
+        admit(reply) { $0.explain(request, reply: $1) }
     }
 
-    public func explain(
-        user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>
-    ) {
-        admit(reply) { $0.explain(user: user, item: item, by: teacher, reply: $1) }
+    public func journal(from number: UInt64, count: Int, reply: @escaping Reply<JournalPage>) {
+        perform { $0.journal(from: number, count: count, reply: reply) }
     }
 
     public func user(_ user: UserID, reply: @escaping Reply<UserView?>) {

@@ -43,6 +43,8 @@ struct PrequentialMeter {
         /// Events applied before the window began.
         var start: UInt64
         var time: Milliseconds
+        /// Of the clock, when the window's last event was scored.
+        var wall: Milliseconds = 0
         var events = 0
         var rules = AccuracySum()
         var popularity = AccuracySum()
@@ -54,7 +56,7 @@ struct PrequentialMeter {
 
     /// Notes an event and, unless it could not be scored, where each source's list had its item.
     mutating func note(
-        time: Milliseconds, places: (rules: Int?, popularity: Int?)?
+        time: Milliseconds, wall: Milliseconds, places: (rules: Int?, popularity: Int?)?
     ) {
         if windows.last.map({ $0.events >= Self.eventsPerWindow }) ?? true {
             if windows.count >= Self.windowsMax { windows.removeFirst() }
@@ -64,6 +66,7 @@ struct PrequentialMeter {
         let last = windows.count - 1
         windows[last].events += 1
         windows[last].time = max(windows[last].time, time)
+        windows[last].wall = wall
         total.events += 1
         guard let places else { return }
         windows[last].rules.add(place: places.rules)
@@ -83,7 +86,8 @@ struct PrequentialMeter {
     private func line(_ name: String, _ window: Window) -> InfoLine {
         InfoLine(
             name,
-            "start=\(window.start),time=\(window.time),events=\(window.events),scored=\(window.rules.scored),"
+            "start=\(window.start),time=\(window.time),wall=\(window.wall),"
+                + "events=\(window.events),scored=\(window.rules.scored),"
                 + "rules_hits=\(window.rules.hits),rules_gain=\(window.rules.gain),"
                 + "popularity_hits=\(window.popularity.hits),popularity_gain=\(window.popularity.gain)"
         )

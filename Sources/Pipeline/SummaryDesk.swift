@@ -7,8 +7,8 @@ import Summaries
 /// A writer's answer on its way into the user's state.
 struct WrittenSummary: Sendable {
     var body: [UInt8]
-    var block: UInt64
-    var fingerprint: UInt64
+    var due: DueBlock
+    var regained: UInt64
     var version: UInt64
 }
 
@@ -17,10 +17,24 @@ struct SummaryDesk {
         var user: UserID
         var partition: PartitionIndex
         var ticket: Ticket
-        var block: UInt64
-        var fingerprint: UInt64
+        var plan: SummaryPlan
         var attempt: Int
         var startedAt: Milliseconds
+        /// Which part of which merge is asked about; nil for what becomes the user's summary.
+        var part: Part?
+    }
+
+    struct Part: Hashable {
+        var merge: UInt64
+        var index: Int
+    }
+
+    /// A summary in parts: those not asked about yet, and what the others have become.
+    struct Merge {
+        var job: Running
+        var previous: String?
+        var waiting: Deque<(index: Int, request: SummaryRequest)>
+        var texts: [String?]
     }
 
     struct Delayed {
@@ -38,12 +52,15 @@ struct SummaryDesk {
         var stale: UInt64 = 0
         var givenUp: UInt64 = 0
         var deferred: UInt64 = 0
+        var merges: UInt64 = 0
     }
 
     var counts = Counts()
     var failure: String?
     /// Jobs under way, by number.
     var running: [UInt64: Running] = [:]
+    /// Merges whose parts are asked about, by number.
+    private var merges: [UInt64: Merge] = [:]
     /// Of items met lately; emptied when it is full and when an item changes.
     var traits: [ItemKey: ItemTraits] = [:]
     static let traitsMax = 16_384
@@ -92,15 +109,56 @@ struct SummaryDesk {
 
     /// The next in line, while the minute's budget lasts.
     mutating func next(now: Milliseconds, perMinuteMax: Int) -> (user: UserID, attempt: Int)? {
+        guard hasBudget(now: now, perMinuteMax: perMinuteMax),
+            let user = watched.popFirst() ?? others.popFirst()
+        else { return nil }
+        return (user: user, attempt: attempts[user] ?? 0)
+    }
+
+    private mutating func hasBudget(now: Milliseconds, perMinuteMax: Int) -> Bool {
         let minute = now / 60_000
         if minute != self.minute {
             self.minute = minute
             startedInMinute = 0
         }
-        guard startedInMinute < perMinuteMax, let user = watched.popFirst() ?? others.popFirst()
-        else { return nil }
-        return (user: user, attempt: attempts[user] ?? 0)
+        return startedInMinute < perMinuteMax
     }
+
+    // MARK: - Merges
+
+    mutating func begin(_ merge: Merge) {
+        jobs += 1
+        merges[jobs] = merge
+    }
+
+    /// The next part to be asked about, of the oldest merge that has one.
+    mutating func nextPart(
+        now: Milliseconds, perMinuteMax: Int
+    ) -> (job: Running, request: SummaryRequest)? {
+        let open = merges.keys.filter { merges[$0]?.waiting.isEmpty == false }.min()
+        guard hasBudget(now: now, perMinuteMax: perMinuteMax), let open,
+            var job = merges[open]?.job, let next = merges[open]?.waiting.popFirst()
+        else { return nil }
+        job.part = Part(merge: open, index: next.index)
+        job.startedAt = now
+        return (job: job, request: next.request)
+    }
+
+    /// A part's text has come. Returns the merge when it was the last; nil for a merge given up meanwhile, too.
+    mutating func take(_ text: String, for part: Part) -> Merge? {
+        guard merges[part.merge]?.texts.indices.contains(part.index) == true else { return nil }
+        merges[part.merge]?.texts[part.index] = text
+        guard merges[part.merge]?.texts.contains(where: { $0 == nil }) == false else { return nil }
+        return merges.removeValue(forKey: part.merge)
+    }
+
+    /// Nobody waits for the other parts any more.
+    mutating func giveUp(_ merge: UInt64) {
+        merges[merge] = nil
+        running = running.filter { $0.value.part?.merge != merge }
+    }
+
+    // MARK: - Jobs
 
     mutating func start(_ job: Running) -> UInt64 {
         jobs += 1
@@ -125,6 +183,7 @@ struct SummaryDesk {
         delayed = [:]
         attempts = [:]
         running = [:]
+        merges = [:]
         resuming = []
     }
 }

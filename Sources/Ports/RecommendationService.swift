@@ -109,6 +109,11 @@ public struct Recommendation: Sendable, Hashable {
     public var model: String?
     /// What should have taken part and did not, and why.
     public var missing: [Omission] = []
+    /// What each feature of the combiner adds to each item, in the order of `Feature`; made for lists that are kept,
+    /// which can be explained later. Empty where no combiner made the list.
+    public var shares: [[Float]] = []
+    /// Of the combiner that made the list; nil when none did.
+    public var weightsVersion: UInt64?
     public var asOf: AsOf
     /// Changes whenever the same request could be answered differently; see `RecommendationService.version`.
     public var version: UInt64
@@ -157,108 +162,6 @@ public struct Omission: Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String { "\(source): \(reason.rawValue)" }
-}
-
-/// `REC.EXPLAIN`: why an item is in, or not in, a user's list.
-public struct Explanation: Sendable, Hashable {
-    public struct Source: Sendable, Hashable {
-        public var name: String
-        public var score: Double
-
-        public init(name: String, score: Double) {
-            self.name = name
-            self.score = score
-        }
-    }
-
-    public struct Evidence: Sendable, Hashable {
-        /// The item of the history that speaks for the explained one.
-        public var item: String
-        public var contribution: Double
-
-        public init(item: String, contribution: Double) {
-            self.item = item
-            self.contribution = contribution
-        }
-    }
-
-    /// 1 is best; nil when the item is not in the ranking.
-    public var rank: Int?
-    public var score: Double
-    public var sources: [Source]
-    public var evidence: [Evidence]
-    /// Filled where the combined list was asked about, and serves.
-    public var mixture: MixtureExplanation?
-    /// Why it cannot be in the list (`seen`, `not in the catalogue`, `unavailable`, `expired`); nil when it can.
-    public var removedBy: String?
-    public var asOf: AsOf
-
-    public init(
-        rank: Int?, score: Double, sources: [Source], evidence: [Evidence], removedBy: String?,
-        asOf: AsOf
-    ) {
-        self.rank = rank
-        self.score = score
-        self.sources = sources
-        self.evidence = evidence
-        self.removedBy = removedBy
-        self.asOf = asOf
-    }
-}
-
-/// How the combined list came to an item's place.
-public struct MixtureExplanation: Sendable, Hashable {
-    public struct Feature: Sendable, Hashable {
-        public var name: String
-        /// As counted.
-        public var value: Double
-        /// Of the first stage, for the value as counted.
-        public var weight: Double
-        /// What it adds to the first stage's score, relative to the mean of the candidates.
-        public var contribution: Double
-
-        public init(name: String, value: Double, weight: Double, contribution: Double) {
-            self.name = name
-            self.value = value
-            self.weight = weight
-            self.contribution = contribution
-        }
-    }
-
-    /// The stage that keeps an item out of a list of the usual length.
-    public enum Loss: String, Sendable {
-        case seen
-        case filtered
-        case notProposed = "not proposed"
-        case belowTheCut = "below the cut"
-    }
-
-    /// What orders the list: `mix`, `mix-linear`, or the source that alone is better now.
-    public var rung: String
-    public var weightsVersion: UInt64
-    public var candidateCount: Int
-    public var proposedBy: [String]
-    /// Greatest contribution first.
-    public var features: [Feature]
-    public var firstStage: Double
-    /// What the second stage changes; nil for an item that it did not order.
-    public var correction: Double?
-    /// Nil for an item in the list.
-    public var lostAt: Loss?
-
-    public init(
-        rung: String, weightsVersion: UInt64, candidateCount: Int, proposedBy: [String],
-        features: [Feature], firstStage: Double, correction: Double?, lostAt: Loss?
-    ) {
-        self.rung = rung
-        self.weightsVersion = weightsVersion
-        self.candidateCount = candidateCount
-        self.proposedBy = proposedBy
-        self.features = features
-        self.firstStage = firstStage
-        self.correction = correction
-        self.lostAt = lostAt
-    }
 }
 
 /// `USER.GET`: what is known of a user.
@@ -455,6 +358,22 @@ public struct InfoLine: Sendable, Hashable {
     }
 }
 
+/// A part of the journal of what the daemon measured of itself (`serving.prequential`).
+public struct JournalPage: Sendable, Hashable {
+    /// Number of the entry behind the last one here.
+    public var next: UInt64
+    /// Entries that are not kept any more: the first that is has this number.
+    public var droppedCount: UInt64
+    /// A word, then `name=value`; see docs/protocol.md.
+    public var lines: [String]
+
+    public init(next: UInt64, droppedCount: UInt64, lines: [String]) {
+        self.next = next
+        self.droppedCount = droppedCount
+        self.lines = lines
+    }
+}
+
 public protocol RecommendationService: Sendable {
     typealias Reply<Value> = @Sendable (Result<Value, PortError>) -> Void
 
@@ -463,11 +382,7 @@ public protocol RecommendationService: Sendable {
     func next(_ list: ListID, count: Int?, reply: @escaping Reply<Recommendation>)
     /// Items that go with an item, best first; `refused` when the item is unknown.
     func similar(_ request: SimilarRequest, reply: @escaping Reply<[RecommendedItem]>)
-    func explain(
-        user: UserID, item: ItemID, reply: @escaping Reply<Explanation>)
-    /// The same in the list that one teacher alone makes.
-    func explain(
-        user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>)
+    func explain(_ request: ExplainRequest, reply: @escaping Reply<Explanation>)
     func user(_ user: UserID, reply: @escaping Reply<UserView?>)
     /// Nil for an unknown user; `refused` where no summaries are kept.
     func summary(of user: UserID, reply: @escaping Reply<SummaryView?>)
@@ -497,14 +412,16 @@ public protocol RecommendationService: Sendable {
     func watchAll(_ on: Bool, observer: any FeedObserver)
 
     func digest(_ partition: PartitionIndex?, reply: @escaping Reply<DigestView>)
+    /// Entries of the journal from a number on; `refused` when none is kept.
+    func journal(from number: UInt64, count: Int, reply: @escaping Reply<JournalPage>)
     /// The service's own `INFO` sections; the socket server adds those of the server and its clients.
     func info(reply: @escaping Reply<[InfoSection]>)
 }
 
 extension RecommendationService {
-    public func explain(
-        user: UserID, item: ItemID, by teacher: String, reply: @escaping Reply<Explanation>
-    ) { reply(.failure(PortError(.refused, "there is no teacher '\(teacher)'"))) }
+    public func journal(from number: UInt64, count: Int, reply: @escaping Reply<JournalPage>) {
+        reply(.failure(PortError(.refused, "no journal is kept")))
+    }
 
     public func summary(of user: UserID, reply: @escaping Reply<SummaryView?>) {
         reply(.failure(PortError(.refused, "no summaries are kept")))

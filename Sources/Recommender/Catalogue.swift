@@ -51,6 +51,8 @@ public enum Removal: String, Sendable {
     case expired
     case seen
     case excluded
+    case notACandidate = "not a candidate"
+    case filtered
 }
 
 public enum CatalogueOutcome: Sendable, Hashable {

@@ -13,9 +13,7 @@ extension Engine {
         _ scenario: Scenario, count: Int, seed: UInt64, walkMax: Int = .max, now: Milliseconds,
         mayGrow: () -> Bool = { true }, pool: (_ count: Int, _ gate: ListGate) -> [ListedItem]?
     ) -> [ListedItem]? {
-        let gate = ListGate(
-            scenario, facts: ItemFacts(catalogue: catalogue, statistics: statistics, now: now),
-            walkMax: walkMax)
+        let gate = gate(of: scenario, walkMax: walkMax, now: now)
         isListCut = false
         let arranger = ListArranger(scenario: scenario, seed: seed)
         guard !arranger.isPlain else { return pool(count, gate) }
@@ -33,6 +31,15 @@ extension Engine {
             }
             poolCount = min(4 * poolCount, ListArranger.poolMax)
         }
+    }
+
+    /// A scenario's filters and boosts over the items as they are now.
+    public func gate(
+        of scenario: Scenario, walkMax: Int = .max, now: Milliseconds
+    ) -> ListGate {
+        ListGate(
+            scenario, facts: ItemFacts(catalogue: catalogue, statistics: statistics, now: now),
+            walkMax: walkMax)
     }
 
     private func pool(_ items: [ListedItem], _ scenario: Scenario) -> ListPool {

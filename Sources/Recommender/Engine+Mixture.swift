@@ -11,6 +11,14 @@ public struct MixedCandidates: Sendable {
     let isClosed: Bool
 }
 
+/// An event that the combiner has learnt from, and where lists had its item just before.
+public struct LearntEvent: Sendable {
+    public let event: ObservedEvent
+    public let measured: MeasuredList
+    /// Histories that held the item.
+    public let targetCount: Int64
+}
+
 extension Engine {
     /// The combiner as it stands; nil when sources are not combined.
     public var combiner: Combiner? { mixer?.combiner }
@@ -125,6 +133,12 @@ extension Engine {
         let request = MixtureRequest(user: event.user, now: event.time)
         guard let list = mix(request, model: rungColumn(request)) else { return }
         learn(list, outcome: event.item)
+        guard let onLearnt, let measured = mixer?.combiner.measured else { return }
+        let number = statistics.items.number(of: event.item)
+        onLearnt(
+            LearntEvent(
+                event: event, measured: measured,
+                targetCount: number.map { statistics.counts[Int($0)] } ?? 0))
     }
 
     /// Learns what came after a list had been made. Returns whether the weights changed.
@@ -156,14 +170,17 @@ extension Engine {
                 .init(
                     item: entry.item, isPositive: types[entry.type].weight > 0,
                     isHidden: isHidden(entry, now: now))
-            }, historyCount: state.history.count, lastSeconds: state.history.last?.seconds)
+            }, historyCount: state.history.count, lastSeconds: state.history.last?.seconds,
+            summary: rung?.model.summaryTokens == nil ? [] : state.summary)
     }
 
     private func rungColumn(_ request: MixtureRequest) -> ModelColumn? {
         guard let mixer, mixer.configuration.usesModel, rung != nil else { return nil }
         return rung?.column(
-            request.user.key, history: request.positive, hidden: request.hidden,
-            proposals: mixer.configuration.proposalsMax, gate: request.gate, now: request.now,
+            ModelUser(
+                key: request.user.key, history: request.positive, summary: request.user.summary),
+            hidden: request.hidden, proposals: mixer.configuration.proposalsMax, gate: request.gate,
+            now: request.now,
             items: statistics.items)
     }
 

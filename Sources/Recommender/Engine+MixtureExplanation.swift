@@ -23,42 +23,50 @@ public struct MixedPlace: Sendable {
 }
 
 extension Engine {
-    /// An item's place in the combined list of a user. One that nobody proposed, or that is filtered, is scored as if
+    /// An item's place in the combined list of a user. One that nobody proposed, or that is kept out, is scored as if
     /// it had been among the candidates.
     public func explainMixed(
-        _ item: ItemKey, user: UInt64, _ state: UserState, now: Milliseconds
+        _ item: ItemKey, user: UInt64, _ state: UserState, session: [ItemKey] = [],
+        candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], gate: ListGate = .open,
+        now: Milliseconds
     ) -> MixedPlace? {
+        func offered(_ candidates: [ItemKey]?) -> CandidateList? {
+            mixture(
+                user, state, session: session, candidates: candidates, exclude: exclude,
+                gate: gate, now: now)?.list
+        }
         mixer?.recordsProposers = true
         defer { mixer?.recordsProposers = false }
-        guard let number = statistics.items.number(of: item),
-            let served = mixture(user, state, now: now)?.list,
-            let proposers = mixer?.proposers
+        guard let number = statistics.items.number(of: item), let served = offered(candidates),
+            let proposers = mixer?.proposers, let combiner = mixer?.combiner
         else { return nil }
         var list = served
         if !served.items.contains(item) {
-            guard let added = extended(served, by: number, user, state, now: now) else {
-                return nil
-            }
-            list = added
+            mixer?.unfiltered = number
+            defer { mixer?.unfiltered = nil }
+            guard let extended = offered(served.items + [item]) else { return nil }
+            list = extended
         }
-        guard let index = list.items.firstIndex(of: item), let combiner = mixer?.combiner else {
-            return nil
-        }
+        guard let index = list.items.firstIndex(of: item) else { return nil }
         let ordering = combiner.ordering(among: list.present)
-        let scores = combiner.scores(of: list, by: ordering)
-        let own = Candidate(number: 0, key: item, score: Double(scores[index]))
-        var rank = 1
-        for (place, score) in scores.enumerated() where place != index {
-            let rival = Candidate(number: 0, key: list.items[place], score: Double(score))
-            if Candidate.precedes(rival, own) { rank += 1 }
+        let scores = zip(list.items, combiner.scores(of: list, by: ordering)).map { key, score in
+            gate.adjusted(Double(score), of: key, .logarithmic) ?? Double(score)
         }
+        let own = Candidate(number: 0, key: item, score: scores[index])
+        let rank =
+            1
+            + scores.indices.count { place in
+                place != index
+                    && Candidate.precedes(
+                        Candidate(number: 0, key: list.items[place], score: scores[place]), own)
+            }
         let shares: [MixedPlace.FeatureShare] = combiner.contributions(to: index, of: list).map {
             feature, amount in
             (feature, list.score(feature, of: index), combiner.weight(of: feature), amount)
         }
         return MixedPlace(
             rank: list.items.count == served.items.count ? rank : nil,
-            score: Double(scores[index]), ordering: ordering,
+            score: scores[index], ordering: ordering,
             weightsVersion: combiner.weights.version, candidateCount: served.items.count,
             proposedBy: proposers.filter { $0.items.contains(number) }.map(\.source),
             features: shares.sorted {
@@ -67,17 +75,5 @@ extension Engine {
                     : $0.feature.rawValue < $1.feature.rawValue
             }, firstStage: shares.reduce(0) { $0 + $1.contribution },
             correction: combiner.correction(to: index, of: list))
-    }
-
-    /// The candidates and one item more, whether or not it may be listed.
-    private func extended(
-        _ list: CandidateList, by number: Int32, _ user: UInt64, _ state: UserState,
-        now: Milliseconds
-    ) -> CandidateList? {
-        mixer?.unfiltered = number
-        defer { mixer?.unfiltered = nil }
-        return mixture(
-            user, state, candidates: list.items + [statistics.items.keys[Int(number)]], now: now
-        )?.list
     }
 }

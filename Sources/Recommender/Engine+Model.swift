@@ -39,17 +39,29 @@ extension Engine {
         gate: ListGate = .open, now: Milliseconds
     ) -> [ListedItem]? {
         rung?.list(
-            user, history: positive(state, session: session),
+            reader(user, state, session: session),
             hidden: hidden(state, now: now) + session + exclude, candidates: candidates,
             count: count, gate: gate, now: now)
     }
 
     public func explainByModel(
-        _ item: ItemKey, user: UInt64, _ state: UserState, now: Milliseconds
+        _ item: ItemKey, user: UInt64, _ state: UserState, session: [ItemKey] = [],
+        now: Milliseconds
     ) -> ModelScore? {
         rung?.explain(
-            item, user: user, history: positive(state, session: []),
-            hidden: hidden(state, now: now), now: now)
+            item, user: reader(user, state, session: session),
+            hidden: hidden(state, now: now) + session, now: now)
+    }
+
+    /// What the model is given of a user.
+    func reader(_ user: UInt64, _ state: UserState, session: [ItemKey]) -> ModelUser {
+        ModelUser(
+            key: user, history: positive(state, session: session), summary: state.summary)
+    }
+
+    /// Whether the model reads this stored summary of a user.
+    public func modelReads(summary: [UInt8]) -> Bool {
+        !summary.isEmpty && rung?.model.summaryTokens?(summary).isEmpty == false
     }
 
     /// Items of positive events, oldest first, the session's after the history's.

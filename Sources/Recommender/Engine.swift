@@ -57,6 +57,8 @@ public final class Engine {
     public internal(set) var isListCut = false
     /// What combines all sources; nil when lists come from one rung each.
     var mixer: Mixer?
+    /// Told of every event that the combiner learns from.
+    public var onLearnt: ((LearntEvent) -> Void)?
 
     public init(_ configuration: EngineConfiguration) {
         self.configuration = configuration
@@ -159,15 +161,17 @@ public final class Engine {
         return list
     }
 
-    public func explain(_ item: ItemKey, for state: UserState, now: Milliseconds) -> Ranking {
-        let recent = recent(state, session: [])
+    public func explain(
+        _ item: ItemKey, for state: UserState, session: [ItemKey] = [], now: Milliseconds
+    ) -> Ranking {
+        let recent = recent(state, session: session)
         let evidence = scorer.rules.evidence(for: item, recent: recent, from: statistics)
         let rule = evidence.reversed().reduce(0) { $0 + $1.contribution }
         let number = statistics.items.number(of: item)
         let share = number.map { statistics.popularity.share($0) } ?? 0
         let popularity = configuration.rules.backoff * share
         var removal = catalogue.removal(item, now: now)
-        let hidden = Set(hidden(state, now: now))
+        let hidden = Set(hidden(state, now: now) + session)
         if removal == nil, hidden.contains(item) { removal = .seen }
         var rank: Int?
         if removal == nil, let number {

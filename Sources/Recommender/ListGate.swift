@@ -1,8 +1,8 @@
 // What a scenario does to single items while a list is scored: filters keep them out, boosts move their scores. Asked
 // for every item before the cut, so that a list is the top of what passes, not what passes of the top.
 
-import Filters
-import Interactions
+public import Filters
+public import Interactions
 import Teachers
 import Tensors
 
@@ -18,6 +18,7 @@ public enum ScoreScale: Sendable {
 public struct ListGate: Sendable {
     /// A class, so that asking about an item counts one reference and not those of all columns.
     private final class Rules: Sendable {
+        let scenario: Scenario
         let filters: [BoundFilter]
         let boosts: [(when: BoundFilter, by: Double)]
         /// What all boosts above 1 make together.
@@ -25,6 +26,7 @@ public struct ListGate: Sendable {
         let numbers: KeyIndex
 
         init(_ scenario: Scenario, _ facts: ItemFacts) {
+            self.scenario = scenario
             filters = scenario.filters.map { facts.bind($0) }
             boosts = scenario.boosts.map { (facts.bind($0.when), $0.by) }
             highest = scenario.boosts.reduce(1) { $0 * max($1.by, 1) }
@@ -71,6 +73,21 @@ public struct ListGate: Sendable {
         var factor = 1.0
         for boost in rules.boosts where boost.when.matches(row) { factor *= boost.by }
         return factor == 1 ? score : Self.moved(score, by: factor, scale)
+    }
+
+    /// The first filter that an item does not match; nil when it may pass.
+    public func filter(against key: ItemKey) -> Filter? {
+        guard let rules, let number = rules.numbers.number(of: key) else { return nil }
+        let place = rules.filters.firstIndex { !$0.matches(Int(number)) }
+        return place.map { rules.scenario.filters[$0] }
+    }
+
+    /// Boosts that an item gets.
+    public func boosts(of key: ItemKey) -> [Boost] {
+        guard let rules, let number = rules.numbers.number(of: key) else { return [] }
+        return zip(rules.scenario.boosts, rules.boosts).compactMap { boost, bound in
+            bound.when.matches(Int(number)) ? boost : nil
+        }
     }
 
     func passes(_ number: KeyIndex.Number) -> Bool { adjusted(0, of: number, .linear) != nil }

@@ -114,7 +114,7 @@ extension Engine {
         gate: ListGate = .open, now: Milliseconds
     ) -> [ListedItem]? {
         rung?.textList(
-            user, history: positive(state, session: session),
+            reader(user, state, session: session),
             hidden: hidden(state, now: now) + session + exclude, candidates: candidates,
             count: count, gate: gate, now: now)
     }

@@ -20,11 +20,15 @@ public struct ServedModel: Sendable {
     let endToken: Int32
     /// Tokens of an item's text, framed.
     let tokens: @Sendable (String) -> [Int32]
+    /// Tokens of the text of a stored summary, framed; none of one that it cannot read. Nil: the model reads none.
+    let summaryTokens: (@Sendable (_ stored: [UInt8]) -> [Int32])?
 
     public init(
         version: String, parameters: ItemModelParameters, items: [ItemKey], beginToken: Int32,
-        endToken: Int32, tokens: @escaping @Sendable (String) -> [Int32]
+        endToken: Int32, tokens: @escaping @Sendable (String) -> [Int32],
+        summaryTokens: (@Sendable (_ stored: [UInt8]) -> [Int32])? = nil
     ) {
+        self.summaryTokens = summaryTokens
         self.version = version
         self.parameters = parameters
         self.beginToken = beginToken
@@ -47,6 +51,15 @@ public struct ServedModel: Sendable {
     }
 
     public var width: Int { parameters.layout.shape.width }
+}
+
+/// What the model is given of a user.
+struct ModelUser {
+    var key: UInt64
+    /// Items of positive events, oldest first.
+    var history: [ItemKey]
+    /// As it is stored; empty without one.
+    var summary: [UInt8]
 }
 
 /// What the model says of one item for one user.
@@ -224,18 +237,27 @@ struct ModelRung {
     // MARK: - Users
 
     /// Nil when none of the history has a vector. Oldest first.
-    private mutating func state(_ user: UInt64, _ history: [ItemKey]) -> HistoryState? {
+    private mutating func state(_ user: ModelUser) -> HistoryState? {
         let width = model.width
-        let known = history.compactMap { slots[$0] }
+        let known = user.history.compactMap { slots[$0] }
         let table = table
+        guard let tokens = model.summaryTokens, !user.summary.isEmpty else {
+            return states.state(
+                of: user.key, history: known,
+                vector: { Array(table[Int($0) * width..<(Int($0) + 1) * width]) })
+        }
+        var reader = encoder
         return states.state(
-            of: user, history: known,
-            vector: { Array(table[Int($0) * width..<(Int($0) + 1) * width]) })
+            of: user.key, history: known, summaryKey: xxh64(user.summary),
+            summary: {
+                let text = tokens(user.summary)
+                return text.isEmpty ? [] : reader.textVectors(of: [text])
+            }, vector: { Array(table[Int($0) * width..<(Int($0) + 1) * width]) })
     }
 
     /// Scores of all items by slot.
-    private mutating func scores(_ user: UInt64, _ history: [ItemKey]) -> [Float]? {
-        state(user, history).map { encoder.logits(states: $0.query, table: table) }
+    private mutating func scores(_ user: ModelUser) -> [Float]? {
+        state(user).map { encoder.logits(states: $0.query, table: table) }
     }
 
     /// Candidates that the token head puts in order, when none are given: the best of the item head.
@@ -243,14 +265,14 @@ struct ModelRung {
 
     /// A short-list in the order of the token head's likelihoods.
     mutating func textList(
-        _ user: UInt64, history: [ItemKey], hidden: [ItemKey], candidates: [ItemKey]?, count: Int,
+        _ user: ModelUser, hidden: [ItemKey], candidates: [ItemKey]?, count: Int,
         gate: ListGate, now: Milliseconds
     ) -> [ListedItem]? {
         guard texts != nil,
             let short = list(
-                user, history: history, hidden: hidden, candidates: candidates,
+                user, hidden: hidden, candidates: candidates,
                 count: max(count, candidates?.count ?? Self.shortListCount), gate: gate, now: now),
-            let state = state(user, history)
+            let state = state(user)
         else { return nil }
         let known = short.compactMap { slots[$0.item] }
         let likelihoods = texts?.logLikelihoods(of: known, after: state) ?? []
@@ -265,10 +287,10 @@ struct ModelRung {
 
     /// What the model says for a combined list; nil when it has nothing to go by.
     mutating func column(
-        _ user: UInt64, history: [ItemKey], hidden: [ItemKey], proposals count: Int,
+        _ user: ModelUser, hidden: [ItemKey], proposals count: Int,
         gate: ListGate, now: Milliseconds, items: KeyIndex
     ) -> ModelColumn? {
-        guard let scores = scores(user, history) else { return nil }
+        guard let scores = scores(user) else { return nil }
         let best = best(
             of: scores, hidden: hidden, candidates: nil, count: count, gate: gate, now: now)
         let slots = slots
@@ -279,10 +301,10 @@ struct ModelRung {
 
     /// The best items for a user; nil when the model has nothing to go by.
     mutating func list(
-        _ user: UInt64, history: [ItemKey], hidden: [ItemKey], candidates: [ItemKey]?, count: Int,
+        _ user: ModelUser, hidden: [ItemKey], candidates: [ItemKey]?, count: Int,
         gate: ListGate, now: Milliseconds
     ) -> [ListedItem]? {
-        guard let scores = scores(user, history) else { return nil }
+        guard let scores = scores(user) else { return nil }
         return best(
             of: scores, hidden: hidden, candidates: candidates, count: count, gate: gate, now: now
         ).map { ListedItem(item: $0.key, score: $0.score, ruleScore: 0) }
@@ -313,9 +335,9 @@ struct ModelRung {
 
     /// The item's place in the user's full ranking; nil when the model cannot say.
     mutating func explain(
-        _ item: ItemKey, user: UInt64, history: [ItemKey], hidden: [ItemKey], now: Milliseconds
+        _ item: ItemKey, user: ModelUser, hidden: [ItemKey], now: Milliseconds
     ) -> ModelScore? {
-        guard let slot = slots[item], let scores = scores(user, history) else { return nil }
+        guard let slot = slots[item], let scores = scores(user) else { return nil }
         let away = Set(hidden.compactMap { slots[$0] })
         let own = Candidate(number: slot, key: item, score: Double(scores[Int(slot)]))
         guard listedUntil[Int(slot)] > now, !away.contains(slot) else {

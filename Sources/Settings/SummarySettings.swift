@@ -8,6 +8,7 @@ public struct SummarySettings: Sendable, Hashable {
     public var summariser = Maker.template
     public var blockSize = 5
     public var openEventsMax = 100
+    public var repairBlocks = 20
     public var promptFolder: String?
     public var model = "default"
     public var folder: String?
@@ -45,9 +46,15 @@ extension SettingKey {
             block is lost to the summary, and counted. The template loses none.
             """),
         SettingKey(
+            "summaries.repair-blocks", \.summaries.repairBlocks, .integer(0...1_000_000),
+            """
+            Blocks after which a language model's summary is written anew from the events that the history
+            still has, in parts that are merged; 0 is never.
+            """),
+        SettingKey(
             "summaries.prompts", \.summaries.promptFolder, .orNull(.name(bytesMax: 4_096)),
             """
-            A folder with instruction.txt, first.txt and next.txt in place of the built-in prompts, which
+            A folder with instruction.txt, first.txt, next.txt and merge.txt in place of the built-in prompts, which
             are in Config/prompts. Other words are another version: summaries begin anew.
             """),
         SettingKey(

@@ -113,14 +113,6 @@ struct ArgumentReader {
             if take("COUNT") {
                 query.count = try count()
                 query.countIsGiven = true
-            } else if take("MODE") {
-                (query.mode, query.teacher) = try mode(teachers)
-            } else if take("SESSION") {
-                query.session = try items("SESSION")
-            } else if take("CANDIDATES") {
-                query.candidates = try items("CANDIDATES")
-            } else if take("EXCLUDE") {
-                query.exclude = try items("EXCLUDE")
             } else if take("DEADLINE") {
                 query.deadlineMilliseconds = try deadline(times)
             } else if take("WITHSCORES") {
@@ -130,15 +122,66 @@ struct ArgumentReader {
             } else if take("ASOF") {
                 form.asOf = true
                 query.isKept = true
-            } else if take("FILTER") {
-                query.filter = try filter()
-            } else if take("SCENARIO") {
-                query.scenario = try text("SCENARIO")
-            } else {
+            } else if try !takeRule(into: &query, teachers) {
                 throw .syntax
             }
         }
         return (query, form)
+    }
+
+    /// A word that says which items a list is made of and in what order, with what follows it.
+    private mutating func takeRule(
+        into query: inout RecommendRequest, _ teachers: [String]
+    ) throws(ArgumentError) -> Bool {
+        if take("MODE") {
+            (query.mode, query.teacher) = try mode(teachers)
+        } else if take("SESSION") {
+            query.session = try items("SESSION")
+        } else if take("CANDIDATES") {
+            query.candidates = try items("CANDIDATES")
+        } else if take("EXCLUDE") {
+            query.exclude = try items("EXCLUDE")
+        } else if take("FILTER") {
+            query.filter = try filter()
+        } else if take("SCENARIO") {
+            query.scenario = try text("SCENARIO")
+        } else {
+            return false
+        }
+        return true
+    }
+
+    /// `user item [MODE auto|cf|teacher] [SESSION ...] [CANDIDATES ...] [EXCLUDE ...] [FILTER expr] [SCENARIO name]
+    /// [LIST recId] [EVENTS]`
+    mutating func explainRequest(_ teachers: [String]) throws(ArgumentError) -> ExplainRequest {
+        let user = try user()
+        var query = ExplainRequest(item: try item(), list: RecommendRequest(user: user))
+        query.list.countIsGiven = false
+        while !isAtEnd {
+            if take("LIST") {
+                query.past = try listID()
+            } else if take("EVENTS") {
+                query.isByEvents = true
+            } else if try !takeRule(into: &query.list, teachers) {
+                throw .syntax
+            }
+        }
+        guard query.list.mode == .auto || query.list.mode == .cf else {
+            throw ArgumentError(
+                "ERR MODE '\(query.list.mode.rawValue)' cannot be explained; "
+                    + "auto, cf and teachers can")
+        }
+        return query
+    }
+
+    private mutating func listID() throws(ArgumentError) -> ListID {
+        let place = next
+        guard let id = ListID(try text("list")) else {
+            throw ArgumentError(
+                "ERR '\(request.shown(place))' is no list id: "
+                    + "REC.GET ... ASOF replies with one as id")
+        }
+        return id
     }
 
     private mutating func mode(
@@ -152,19 +195,6 @@ struct ArgumentReader {
                 "ERR MODE '\(name)' is unknown; there are \(known.joined(separator: ", "))")
         }
         return (.auto, name.lowercased())
-    }
-
-    /// `[MODE teacher]` up to the end.
-    mutating func teacher(_ teachers: [String]) throws(ArgumentError) -> String? {
-        guard !isAtEnd else { return nil }
-        guard take("MODE") else { throw .syntax }
-        let (mode, teacher) = try mode(teachers)
-        guard isAtEnd else { throw .syntax }
-        guard teacher != nil || mode == .auto || mode == .cf else {
-            throw ArgumentError(
-                "ERR MODE '\(mode.rawValue)' cannot be explained; cf and teachers can")
-        }
-        return teacher
     }
 
     private mutating func deadline(_ times: SocketTimes) throws(ArgumentError) -> Int {
@@ -207,13 +237,27 @@ struct ArgumentReader {
         return (query, form)
     }
 
+    /// `[FROM n] [COUNT n]`
+    mutating func journalRequest() throws(ArgumentError) -> (from: Int, count: Int) {
+        var (from, count) = (0, Self.journalCountDefault)
+        while !isAtEnd {
+            if take("FROM") {
+                from = try integer()
+            } else if take("COUNT") {
+                count = try integer()
+            } else {
+                throw .syntax
+            }
+        }
+        guard from >= 0, count > 0 else { throw .notInteger }
+        return (from, count)
+    }
+
+    private static let journalCountDefault = 1_000
+
     /// `recId [COUNT n] [WITHSCORES] [WITHSOURCES] [ASOF]`
     mutating func nextRequest() throws(ArgumentError) -> (ListID, count: Int?, ListForm) {
-        let text = try text("list")
-        guard let id = ListID(text) else {
-            throw ArgumentError(
-                "ERR '\(request.shown(1))' is no list id: REC.GET ... ASOF replies with one as id")
-        }
+        let id = try listID()
         var form = ListForm()
         var count: Int?
         while !isAtEnd {

@@ -67,7 +67,9 @@ struct Command: Sendable {
         ) { $0.similar($1) },
         Command(
             "rec.explain", -3, .read, "recommendation",
-            "Why an item is in a user's list, or is not", "user item [MODE cf|teacher]"
+            "Why an item is in a user's list, or is not",
+            "user item [MODE auto|cf|teacher] [SESSION k item ...] [CANDIDATES k item ...] "
+                + "[EXCLUDE k item ...] [FILTER expr] [SCENARIO name] [LIST recId] [EVENTS]"
         ) { $0.explain($1) },
         Command(
             "event.add", -4, .write, "event", "Appends an interaction to the log",
@@ -141,6 +143,10 @@ struct Command: Sendable {
         Command("info", -1, .read, "server", "Numbers about the server", "[section ...]") {
             $0.info($1)
         },
+        Command(
+            "prequential", -1, .read, "server", "What lists were worth, as the stream went on",
+            "[FROM n] [COUNT n]"
+        ) { $0.prequential($1) },
         Command("slowlog", -2, .read, "server", "Slow requests", "GET [n] | LEN | RESET") {
             $0.slowLog($1)
         },

@@ -92,6 +92,20 @@ extension Connection {
         }
     }
 
+    func prequential(_ request: Request) {
+        answering { () throws(ArgumentError) in
+            var reader = ArgumentReader(request)
+            let (from, count) = try reader.journalRequest()
+            let reply = later(request) { (page: JournalPage, writer: inout ReplyWriter) in
+                writer.map(3)
+                writer.field("next", page.next)
+                writer.field("dropped", page.droppedCount)
+                writer.field("lines", page.lines)
+            }
+            loop.state.service.journal(from: UInt64(from), count: count, reply: reply)
+        }
+    }
+
     func digest(_ request: Request) {
         answering { () throws(ArgumentError) in
             var partition: PartitionIndex?
@@ -152,23 +166,17 @@ enum DataText {
         }
         if let json = view.json { writer.bulk(json) } else { writer.null() }
         guard statistics else { return }
-        writer.bulk("available")
-        writer.boolean(view.available)
-        writer.bulk("count")
-        writer.integer(view.count)
-        writer.bulk("popularity")
-        writer.double(view.popularity)
+        writer.field("available", view.available)
+        writer.field("count", view.count)
+        writer.field("popularity", view.popularity)
     }
 
     static func write(_ view: UserView?, of user: UserID, to writer: inout ReplyWriter) {
         guard let view else { return writer.null() }
         writer.map(view.summary == nil ? 5 : 6)
-        writer.bulk("user")
-        writer.bulk(user.text)
-        writer.bulk("events")
-        writer.integer(Int64(clamping: view.eventCount))
-        writer.bulk("bytes")
-        writer.integer(view.bytes)
+        writer.field("user", user.text)
+        writer.field("events", view.eventCount)
+        writer.field("bytes", view.bytes)
         writer.bulk("history")
         writer.array(view.history.count)
         for event in view.history {
@@ -188,38 +196,26 @@ enum DataText {
     static func write(_ view: SummaryView?, to writer: inout ReplyWriter) {
         guard let view else { return writer.null() }
         writer.map(7)
-        writer.bulk("text")
-        writer.bulk(view.text)
-        writer.bulk("summariser")
-        writer.bulk(view.summariser)
-        writer.bulk("version")
-        writer.bulk(String(view.version, radix: 16))
-        writer.bulk("blocks")
-        writer.integer(Int64(clamping: view.blockCount))
-        writer.bulk("held")
-        writer.integer(Int64(clamping: view.heldCount))
-        writer.bulk("lost")
-        writer.integer(Int64(clamping: view.lostCount))
-        writer.bulk("open")
-        writer.integer(view.openCount)
+        writer.field("text", view.text)
+        writer.field("summariser", view.summariser)
+        writer.field("version", String(view.version, radix: 16))
+        writer.field("blocks", view.blockCount)
+        writer.field("held", view.heldCount)
+        writer.field("lost", view.lostCount)
+        writer.field("open", view.openCount)
     }
 
     static func write(_ view: DigestView, to writer: inout ReplyWriter) {
         writer.map(2)
-        writer.bulk("statistics")
-        writer.bulk(view.statistics)
+        writer.field("statistics", view.statistics)
         writer.bulk("partitions")
         writer.array(view.partitions.count)
         for partition in view.partitions {
             writer.map(4)
-            writer.bulk("partition")
-            writer.integer(Int(partition.partition))
-            writer.bulk("offset")
-            if let offset = partition.nextOffset { writer.integer(offset) } else { writer.null() }
-            writer.bulk("digest")
-            writer.bulk(partition.digest.description)
-            writer.bulk("users")
-            writer.integer(partition.userCount)
+            writer.field("partition", partition.partition)
+            writer.field("offset", partition.nextOffset)
+            writer.field("digest", partition.digest.description)
+            writer.field("users", partition.userCount)
         }
     }
 }

@@ -77,25 +77,18 @@ enum ModelText {
         writer.array(listing.versions.count)
         for version in listing.versions {
             writer.map(3)
-            writer.bulk("version")
-            writer.bulk(version.version)
-            writer.bulk("serves")
-            writer.boolean(version.serves)
-            writer.bulk("pinned")
-            writer.boolean(version.isPinned)
+            writer.field("version", version.version)
+            writer.field("serves", version.serves)
+            writer.field("pinned", version.isPinned)
         }
         writer.bulk("decisions")
         writer.array(listing.decisions.count)
         for decision in listing.decisions {
             writer.map(4)
-            writer.bulk("time")
-            writer.bulk(decision.time)
-            writer.bulk("decision")
-            writer.bulk(decision.decision)
-            writer.bulk("version")
-            writer.bulk(decision.version)
-            writer.bulk("reason")
-            writer.bulk(decision.reason)
+            writer.field("time", decision.time)
+            writer.field("decision", decision.decision)
+            writer.field("version", decision.version)
+            writer.field("reason", decision.reason)
         }
     }
 }

@@ -96,18 +96,11 @@ extension Connection {
     func explain(_ request: Request) {
         answering { () throws(ArgumentError) in
             var reader = ArgumentReader(request)
-            let user = try reader.user()
-            let item = try reader.item()
-            let teacher = try reader.teacher(loop.state.configuration.teachers)
-            let reply = later(request) {
-                (explanation: Explanation, writer: inout ReplyWriter) in
-                ListText.write(explanation, of: item, to: &writer)
+            let query = try reader.explainRequest(loop.state.configuration.teachers)
+            let reply = later(request) { [item = query.item] (explanation: Explanation, writer) in
+                ExplanationText.write(explanation, of: item, to: &writer)
             }
-            if let teacher {
-                loop.state.service.explain(user: user, item: item, by: teacher, reply: reply)
-            } else {
-                loop.state.service.explain(user: user, item: item, reply: reply)
-            }
+            loop.state.service.explain(query, reply: reply)
         }
     }
 
@@ -215,69 +208,6 @@ enum ListText {
         if let list {
             writer.bulk("id")
             writer.bulk(list.description)
-        }
-    }
-
-    static func write(_ explanation: Explanation, of item: ItemID, to writer: inout ReplyWriter) {
-        writer.map(explanation.mixture == nil ? 7 : 8)
-        writer.bulk("item")
-        writer.bulk(item.text)
-        writer.bulk("rank")
-        if let rank = explanation.rank { writer.integer(rank) } else { writer.null() }
-        writer.bulk("score")
-        writer.double(explanation.score)
-        writer.bulk("removed_by")
-        if let cause = explanation.removedBy { writer.bulk(cause) } else { writer.null() }
-        writer.bulk("sources")
-        writer.map(explanation.sources.count)
-        for source in explanation.sources {
-            writer.bulk(source.name)
-            writer.double(source.score)
-        }
-        writer.bulk("evidence")
-        writer.array(explanation.evidence.count)
-        for evidence in explanation.evidence {
-            writer.array(2)
-            writer.bulk(evidence.item)
-            writer.double(evidence.contribution)
-        }
-        if let mixture = explanation.mixture {
-            writer.bulk("mixture")
-            write(mixture, to: &writer)
-        }
-        writer.bulk("asof")
-        write(explanation.asOf, rung: nil, to: &writer)
-    }
-
-    private static func write(_ mixture: MixtureExplanation, to writer: inout ReplyWriter) {
-        writer.map(8)
-        writer.bulk("rung")
-        writer.bulk(mixture.rung)
-        writer.bulk("weights")
-        writer.integer(Int(clamping: mixture.weightsVersion))
-        writer.bulk("lost_at")
-        if let loss = mixture.lostAt { writer.bulk(loss.rawValue) } else { writer.null() }
-        writer.bulk("candidates")
-        writer.integer(mixture.candidateCount)
-        writer.bulk("proposed_by")
-        writer.array(mixture.proposedBy.count)
-        for source in mixture.proposedBy { writer.bulk(source) }
-        writer.bulk("first_stage")
-        writer.double(mixture.firstStage)
-        writer.bulk("second_stage")
-        if let correction = mixture.correction {
-            writer.double(correction)
-        } else {
-            writer.null()
-        }
-        writer.bulk("features")
-        writer.array(mixture.features.count)
-        for feature in mixture.features {
-            writer.array(4)
-            writer.bulk(feature.name)
-            writer.double(feature.value)
-            writer.double(feature.weight)
-            writer.double(feature.contribution)
         }
     }
 }

@@ -7,11 +7,13 @@
 
 public import Interactions
 
-/// The block that a summary has to take in next.
+/// What a summary has to take in next: a block, or several.
 public struct DueBlock: Sendable, Hashable {
-    /// From 0.
+    /// Of the first block, from 0.
     public var number: UInt64
-    /// Hash of the block's events and of the summary before it: the same number after a `USER.FORGET` is another block.
+    /// Blocks.
+    public var count = 1
+    /// Hash of the blocks' events and of the summary before them: the same number after a `USER.FORGET` is another block.
     public var fingerprint: UInt64
     /// Oldest first.
     public var events: [HistoryEntry]
@@ -28,10 +30,14 @@ public struct BlockRules: Sendable, Hashable {
     public var blockSize: Int
     /// Events that may wait for a writer; beyond it the oldest block is lost, and counted.
     public var openEventsMax: Int
+    /// A writer's summary is written anew from the retained events when so many blocks were taken in since; 0 is never.
+    public var repairBlocks: Int
 
     public static let blockSizes = 1...100
 
-    public init(blockSize: Int = 5, openEventsMax: Int = 100) {
+    public init(blockSize: Int = 5, openEventsMax: Int = 100, repairBlocks: Int = 0) {
+        precondition(repairBlocks >= 0, "a number of blocks")
+        self.repairBlocks = repairBlocks
         precondition(Self.blockSizes.contains(blockSize), "block size bounds")
         precondition(
             (blockSize...UserState.openBlockCountMax - 1).contains(openEventsMax),
@@ -59,10 +65,10 @@ public struct BlockRules: Sendable, Hashable {
         return record
     }
 
-    /// The oldest whole block of the open events; nil when there is none.
-    public func dueBlock(of state: UserState, number: UInt64) -> DueBlock? {
-        guard isDue(state) else { return nil }
-        let events = Array(state.openBlock.prefix(blockSize))
+    /// The oldest whole blocks of the open events; nil when there are fewer.
+    public func dueBlock(of state: UserState, number: UInt64, count: Int = 1) -> DueBlock? {
+        guard state.openBlock.count >= blockSize * count else { return nil }
+        let events = Array(state.openBlock.prefix(blockSize * count))
         var bytes = ByteWriter(reserving: 16 * events.count + 16)
         bytes.word64(number)
         bytes.word64(state.eventCount &- UInt64(state.openBlock.count))
@@ -71,19 +77,21 @@ public struct BlockRules: Sendable, Hashable {
             bytes.word64(UInt64(event.seconds) << 8 | UInt64(event.type))
         }
         bytes.append(state.summary)
-        return DueBlock(number: number, fingerprint: xxh64(bytes.bytes), events: events)
+        return DueBlock(
+            number: number, count: count, fingerprint: xxh64(bytes.bytes), events: events)
     }
 
-    /// Takes a written summary in, if it is of the block that is due now.
+    /// Takes a written summary in, if it is of what is due now. `regained` events were lost before and are in it.
     public func apply(
-        body: [UInt8], block number: UInt64, fingerprint: UInt64, version: UInt64,
-        to state: inout UserState
+        body: [UInt8], block number: UInt64, count: Int = 1, fingerprint: UInt64,
+        regained: UInt64 = 0, version: UInt64, to state: inout UserState
     ) -> BlockOutcome {
-        let record = recordOrNew(of: state, version: version)
-        guard let due = dueBlock(of: state, number: record.blockCount), due.number == number,
-            due.fingerprint == fingerprint
+        var record = recordOrNew(of: state, version: version)
+        guard let due = dueBlock(of: state, number: record.blockCount, count: count),
+            due.number == number, due.fingerprint == fingerprint
         else { return .stale }
-        advance(record, body: body, in: &state)
+        record.lostCount -= min(record.lostCount, regained)
+        advance(record, by: count, body: body, in: &state)
         return .applied
     }
 
@@ -97,13 +105,15 @@ public struct BlockRules: Sendable, Hashable {
             lostCount: before)
     }
 
-    /// The due block leaves the open events and is held by `body`.
-    func advance(_ record: SummaryRecord, body: [UInt8], in state: inout UserState) {
+    /// The due blocks leave the open events and are held by `body`.
+    private func advance(
+        _ record: SummaryRecord, by count: Int, body: [UInt8], in state: inout UserState
+    ) {
         var next = record
-        next.blockCount &+= 1
-        next.eventCount &+= UInt64(blockSize)
+        next.blockCount &+= UInt64(count)
+        next.eventCount &+= UInt64(count * blockSize)
         next.body = body
-        state.openBlock.removeFirst(blockSize)
+        state.openBlock.removeFirst(count * blockSize)
         state.summary = next.encoded()
     }
 

@@ -63,7 +63,7 @@ struct InterestProfile: Sendable {
     static let traitsMax = Trait.Kind.allCases.reduce(0) { $0 + $1.countMax }
     /// No sum grows beyond: a strength stays within 32 bits.
     private static let sumMax: Int32 = 1 << 20
-    private static let format: UInt8 = 1
+    private static let format: UInt8 = 2
 
     init() {}
 
@@ -162,67 +162,95 @@ struct InterestProfile: Sendable {
 
     // MARK: - Stored form
 
+    // Format, number of blocks, then bits: whether any sum is negative; for each kind the number of its traits, and for
+    // each of these in the order of their keys its name (of a price the number of its band), the spans that are not zero
+    // (only so many as have been), and the sums.
     func encoded() -> [UInt8] {
-        var out = ByteWriter(reserving: 16 + traits.count * 20)
-        out.byte(Self.format)
-        out.varint(blockCount)
-        out.varint(UInt64(traits.count))
-        for trait in traits {
-            out.byte(trait.kind.rawValue)
-            out.byte(UInt8(truncatingIfNeeded: trait.nameCount))
-            let start = Int(trait.nameStart)
-            out.append(names[start..<(start + Int(trait.nameCount))])
-            var used: UInt64 = 0
-            for place in 0..<Self.spanCount where trait.sums[place] != 0 { used |= 1 << place }
-            out.varint(used)
-            while used != 0 {
-                out.signed(Int64(trait.sums[used.trailingZeroBitCount]))
-                used &= used - 1
+        var head = ByteWriter(reserving: 16 + traits.count * 16)
+        head.byte(Self.format)
+        head.varint(blockCount)
+        var out = PackedBitsWriter(after: head.bytes)
+        let spans = spansBegun
+        let isSigned = traits.contains { $0.sums.min() < 0 }
+        out.bits(isSigned ? 1 : 0, 1)
+        for kind in Trait.Kind.allCases {
+            out.bits(UInt64(traits.count { $0.kind == kind }), Self.countBits)
+            for trait in traits where trait.kind == kind {
+                let start = Int(trait.nameStart)
+                let name = names[start..<(start + Int(trait.nameCount))]
+                if kind == .price {
+                    out.bits(UInt64(PriceBand.number(of: name)), PriceBand.bits)
+                } else {
+                    out.name(name)
+                }
+                var used: UInt64 = 0
+                for place in 0..<spans where trait.sums[place] != 0 { used |= 1 << place }
+                out.bits(used, spans)
+                while used != 0 {
+                    let sum = trait.sums[used.trailingZeroBitCount]
+                    if isSigned { out.bits(sum < 0 ? 1 : 0, 1) }
+                    out.number(UInt64(sum.magnitude) - 1)
+                    used &= used - 1
+                }
             }
         }
+        out.finish()
         return out.bytes
     }
 
+    /// Spans that a sum can be of.
+    private var spansBegun: Int { Int(min(span + 1, UInt64(Self.spanCount))) }
+    private static let countBits = 5
+
     init(decoding bytes: [UInt8]) throws(MalformedBytes) {
         guard !bytes.isEmpty else { return }
-        var reader = ByteReader(bytes)
-        guard try reader.byte() == Self.format else {
+        var head = ByteReader(bytes)
+        guard try head.byte() == Self.format else {
             throw MalformedBytes("is a profile of another version")
         }
-        blockCount = try reader.varint()
-        let count = try reader.count(max: Self.traitsMax)
-        traits.reserveCapacity(count + 16)
-        names = bytes
-        for _ in 0..<count {
-            let trait = try Self.trait(from: &reader, bytes)
-            guard traits.last.map({ $0.key < trait.key }) ?? true else {
-                throw MalformedBytes("has traits out of order")
+        blockCount = try head.varint()
+        let spans = spansBegun
+        var reader = PackedBitsReader(bytes, from: head.position)
+        let isSigned = try reader.bits(1) == 1
+        traits.reserveCapacity(Self.traitsMax + 16)
+        names.reserveCapacity(2 * bytes.count)
+        for kind in Trait.Kind.allCases {
+            let count = Int(try reader.bits(Self.countBits))
+            guard count <= kind.countMax else {
+                throw MalformedBytes("has \(count) traits of a kind")
             }
-            traits.append(trait)
+            for _ in 0..<count {
+                let trait = try trait(kind, spans: spans, isSigned: isSigned, from: &reader)
+                let isNext = traits.last.map { $0.kind != kind || $0.key < trait.key } ?? true
+                guard isNext else { throw MalformedBytes("has traits out of order") }
+                traits.append(trait)
+            }
         }
-        guard reader.remaining == 0 else { throw MalformedBytes("has bytes after its end") }
+        guard reader.isAtEnd() else { throw MalformedBytes("has bytes after its end") }
+        traits.sort { $0.key < $1.key }
     }
 
-    private static func trait(
-        from reader: inout ByteReader, _ bytes: [UInt8]
+    private mutating func trait(
+        _ kind: Trait.Kind, spans: Int, isSigned: Bool, from reader: inout PackedBitsReader
     ) throws(MalformedBytes) -> Trait {
-        guard let kind = Trait.Kind(rawValue: try reader.byte()) else {
-            throw MalformedBytes("has a trait of an unknown kind")
+        let start = names.count
+        if kind == .price {
+            names.append(contentsOf: PriceBand.name(Int(try reader.bits(PriceBand.bits))).utf8)
+        } else {
+            let length = try reader.name(into: &names)
+            guard length <= Trait.nameBytesMax else { throw MalformedBytes("has a name too long") }
         }
-        let length = try reader.count(max: Trait.nameBytesMax)
-        let start = reader.position
-        try reader.skip(length)
-        var used = try reader.count(max: 0xFFFF)
+        var used = try reader.bits(spans)
         var sums = SIMD16<Int32>.zero
         while used != 0 {
-            let sum = try reader.signed()
-            sums[used.trailingZeroBitCount] = Int32(
-                clamping: min(max(sum, -Int64(sumMax)), Int64(sumMax)))
+            let isNegative = isSigned ? try reader.bits(1) == 1 : false
+            let size = Int32(min(try reader.number(), UInt64(Self.sumMax) - 1)) + 1
+            sums[used.trailingZeroBitCount] = isNegative ? -size : size
             used &= used - 1
         }
-        let name = bytes.span.extracting(start..<(start + length))
+        let key = xxh64(names.span.extracting(start...), seed: UInt64(kind.rawValue))
         return Trait(
-            key: xxh64(name, seed: UInt64(kind.rawValue)), kind: kind, nameStart: Int32(start),
-            nameCount: Int32(length), sums: sums)
+            key: key, kind: kind, nameStart: Int32(start), nameCount: Int32(names.count - start),
+            sums: sums)
     }
 }

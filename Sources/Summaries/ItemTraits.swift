@@ -104,4 +104,16 @@ enum PriceBand {
         guard price.isFinite, price > 0 else { return nil }
         return bounds.first { price < $0.0 }?.1
     }
+
+    /// The eight of them take three bits.
+    static let bits = 3
+
+    static func name(_ number: Int) -> String { bounds[number].1 }
+
+    static func number(of name: ArraySlice<UInt8>) -> Int {
+        guard let number = bounds.firstIndex(where: { $0.1.utf8.elementsEqual(name) }) else {
+            preconditionFailure("names of prices are made here and nowhere else")
+        }
+        return number
+    }
 }

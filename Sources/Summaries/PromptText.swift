@@ -35,9 +35,11 @@ public enum PromptText {
             events.enumerated().map { "\($0 + 1). \(quoted($1.event, bytesMax: 64)): \(line($1))" })
     }
 
-    /// A summary between tags.
-    static func description(_ summary: String) -> String {
-        section("description", [quoted(summary, bytesMax: summaryTextBytesMax)])
+    /// A summary between tags; `number` tells several apart.
+    static func description(_ summary: String, number: Int? = nil) -> String {
+        section(
+            "description" + (number.map { "-\($0)" } ?? ""),
+            [quoted(summary, bytesMax: summaryTextBytesMax)])
     }
 
     static func section(_ tag: String, _ lines: [String]) -> String {

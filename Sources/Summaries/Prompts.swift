@@ -3,7 +3,7 @@
 
 import Interactions
 
-/// Instructions and the two questions; `{events}` and `{summary}` are where the sections go.
+/// Instructions and the questions; `{events}`, `{summary}` and `{summaries}` are where the sections go.
 public struct SummaryPrompts: Sendable, Hashable {
     /// The system message.
     public var instruction: String
@@ -11,20 +11,24 @@ public struct SummaryPrompts: Sendable, Hashable {
     public var first: String
     /// For every further block: holds `{summary}` and `{events}`.
     public var next: String
+    /// For parts of a history that are made one: holds `{summaries}`.
+    public var merge: String
 
-    public init(instruction: String, first: String, next: String) throws(PromptFault) {
+    public init(
+        instruction: String, first: String, next: String, merge: String
+    ) throws(PromptFault) {
         try PromptText.check("instruction", instruction, marks: [])
         try PromptText.check("first", first, marks: ["{events}"])
         try PromptText.check("next", next, marks: ["{summary}", "{events}"])
-        self.instruction = instruction
-        self.first = first
-        self.next = next
+        try PromptText.check("merge", merge, marks: ["{summaries}"])
+        self.init(instruction, first, next, merge)
     }
 
-    private init(_ instruction: String, _ first: String, _ next: String) {
+    private init(_ instruction: String, _ first: String, _ next: String, _ merge: String) {
         self.instruction = instruction
         self.first = first
         self.next = next
+        self.merge = merge
     }
 
     /// The files in Config/prompts.
@@ -50,15 +54,28 @@ public struct SummaryPrompts: Sendable, Hashable {
         Judge whether the tastes have changed, and write one complete new description in the same form, which
         joins what still holds with what is new. Do not write an old part and a new part.
 
+        """,
+        """
+        These descriptions are of one customer, each of a later time than the one before:
+        {summaries}
+        Write one complete description in the same form. What holds for long counts; where tastes have
+        changed, the later description is right. Do not write a part for each.
+
         """)
 
     /// Changes with every byte of the texts.
     public var hash: UInt64 {
-        PromptText.hash([instruction, first, next])
+        PromptText.hash([instruction, first, next, merge])
     }
 
     /// The user's message for a request.
     public func question(_ request: SummaryRequest) -> String {
+        guard request.parts.isEmpty else {
+            let parts = request.parts.enumerated().map {
+                PromptText.description($1, number: $0 + 1)
+            }
+            return PromptText.fill(merge, [("{summaries}", parts.joined(separator: "\n"))])
+        }
         let events = PromptText.records(request.block)
         guard let previous = request.previous else {
             return PromptText.fill(first, [("{events}", events)])

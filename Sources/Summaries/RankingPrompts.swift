@@ -70,7 +70,9 @@ public struct RankingPrompts: Sendable, Hashable {
             [
                 (
                     "{summary}",
-                    request.summary.map { $0.isEmpty ? none : $0 }.map(PromptText.description)
+                    request.summary.map { $0.isEmpty ? none : $0 }.map {
+                        PromptText.description($0)
+                    }
                         ?? PromptText.description(none)
                 ),
                 (

@@ -22,16 +22,24 @@ public struct SummaryItem: Sendable, Hashable {
     }
 }
 
-/// What a summariser is asked: the recurrent step of LLM-TRSR.
+/// What a summariser is asked: a step of LLM-TRSR.
 public struct SummaryRequest: Sendable, Hashable {
-    /// The summary so far; nil for a first block.
+    /// The summary so far; nil for a first block, or a part.
     public var previous: String?
     /// Oldest first.
     public var block: [SummaryItem]
+    /// Summaries of consecutive parts, oldest first, to be made one; then nothing else is asked.
+    public var parts: [String] = []
 
     public init(previous: String?, block: [SummaryItem]) {
         self.previous = previous
         self.block = block
+    }
+
+    public init(merging parts: [String]) {
+        previous = nil
+        block = []
+        self.parts = parts
     }
 }
 

@@ -7,8 +7,8 @@ public struct TemplateSummariser: Summariser {
     public init() {}
 
     public var name: String { "template" }
-    /// Changes with the rules by which traits are taken, counted or kept.
-    public var version: UInt64 { 0x7465_6D70_6C61_0001 }
+    /// Changes with the rules by which traits are taken, counted, kept or stored.
+    public var version: UInt64 { 0x7465_6D70_6C61_0002 }
 
     /// Whole blocks that are left open before they are folded, all at once: reading and writing a profile costs more
     /// than adding to it, and one block after the other gives the same bytes.
@@ -39,6 +39,14 @@ public struct TemplateSummariser: Summariser {
         var whole = InterestProfile()
         for body in bodies { whole.merge(profile(body)) }
         return whole.encoded()
+    }
+
+    /// The text of a summary as it lies in a user's state; empty when there is none, or another writer made it.
+    public func text(ofStored bytes: [UInt8]) -> String {
+        guard let record = try? SummaryRecord(decoding: bytes), record.version == version else {
+            return ""
+        }
+        return text(of: record.body)
     }
 
     func profile(_ body: [UInt8]) -> InterestProfile {

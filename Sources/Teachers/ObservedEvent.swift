@@ -27,12 +27,18 @@ public struct ObservedUser: Sendable, Hashable {
     public var historyCount: Int
     /// Seconds of the newest entry; nil without one.
     public var lastSeconds: UInt32?
+    /// The summary as it is stored, where the model reads it; else empty.
+    public var summary: [UInt8]
 
-    public init(key: UInt64, history: [Entry], historyCount: Int, lastSeconds: UInt32?) {
+    public init(
+        key: UInt64, history: [Entry], historyCount: Int, lastSeconds: UInt32?,
+        summary: [UInt8] = []
+    ) {
         self.key = key
         self.history = history
         self.historyCount = historyCount
         self.lastSeconds = lastSeconds
+        self.summary = summary
     }
 
     /// Positive items, newest first.

@@ -28,7 +28,7 @@ public struct StatisticsEditsWriter: Sendable {
     private var numbers = KeyIndex()
     private var body = ByteWriter()
     private var operationCount = 0
-    private var hasObserved = false
+    private var version = StatisticsEdits.formatVersion
 
     public init() {}
 
@@ -56,8 +56,16 @@ public struct StatisticsEditsWriter: Sendable {
     }
 
     private mutating func observed(_ event: ObservedEvent) {
-        hasObserved = true
-        body.byte(StatisticsEdits.observedTag)
+        let summary = event.user.summary
+        version = max(
+            version,
+            summary.isEmpty ? StatisticsEdits.observedVersion : StatisticsEdits.summaryVersion)
+        body.byte(
+            summary.isEmpty ? StatisticsEdits.observedTag : StatisticsEdits.observedSummaryTag)
+        if !summary.isEmpty {
+            body.varint(UInt64(summary.count))
+            body.append(summary)
+        }
         body.word64(event.user.key)
         body.signed(event.time)
         body.varint(event.user.lastSeconds.map { UInt64($0) + 1 } ?? 0)
@@ -85,8 +93,7 @@ public struct StatisticsEditsWriter: Sendable {
         defer { self = StatisticsEditsWriter() }
         guard !isEmpty else { return [] }
         var out = ByteWriter(reserving: 16 + numbers.count * 8 + body.bytes.count)
-        out.byte(
-            hasObserved ? StatisticsEdits.observedVersion : StatisticsEdits.formatVersion)
+        out.byte(version)
         out.word64(fingerprint)
         out.varint(nextOffset.map { UInt64($0) &+ 1 } ?? 0)
         out.varint(UInt64(numbers.count))
@@ -102,6 +109,9 @@ public struct StatisticsEdits {
     /// The same with observed events among the operations; written only when there are any.
     static let observedVersion: UInt8 = 2
     static let observedTag: UInt8 = 6
+    /// The same with summaries in front of some of them.
+    static let summaryVersion: UInt8 = 3
+    static let observedSummaryTag: UInt8 = 7
     /// Pairs are counted within this many positions, so no operation needs more items than both sides and the middle.
     public static let windowCountMax = 2 * TransitionCounts.reach + 1
     /// Co-occurrence never leaves a history.
@@ -117,7 +127,7 @@ public struct StatisticsEdits {
     public init(_ bytes: [UInt8]) throws(MalformedBytes) {
         reader = ByteReader(bytes)
         let version = try reader.byte()
-        guard version == Self.formatVersion || version == Self.observedVersion else {
+        guard (Self.formatVersion...Self.summaryVersion).contains(version) else {
             throw MalformedBytes("statistics edits have format \(version): upgrade first")
         }
         fingerprint = try reader.word64()
@@ -199,6 +209,12 @@ public struct StatisticsEdits {
             for _ in 0..<count { items.append(try self.place()) }
             return .together(subtract: tag == 5, place: place)
         case Self.observedTag: return .observed(try observed())
+        case Self.observedSummaryTag:
+            let count = try reader.count(max: UserState.summaryBytesMax)
+            let summary = try reader.array(count: count)
+            var event = try observed()
+            event.user.summary = summary
+            return .observed(event)
         default: throw MalformedBytes("operation \(tag) of statistics edits is unknown")
         }
     }

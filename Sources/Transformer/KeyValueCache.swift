@@ -34,6 +34,13 @@ public struct KeyValueCache: Sendable {
         values.removeFirst(count * keyWidth)
     }
 
+    /// Puts the rows of another cache in the place of the oldest ones.
+    public mutating func replaceFirst(_ count: Int, by other: KeyValueCache) {
+        precondition(other.keyWidth == keyWidth, "rows of one width")
+        keys.replaceSubrange(..<(count * keyWidth), with: other.keys)
+        values.replaceSubrange(..<(count * keyWidth), with: other.values)
+    }
+
     /// Drops the newest rows: candidates that were only tried.
     public mutating func truncate(to count: Int) {
         keys.removeLast(keys.count - count * keyWidth)

@@ -47,6 +47,10 @@ public indirect enum Reply: Sendable, Hashable {
     }
 
     /// The elements of an array, set or push.
+    public var pairs: [Pair]? {
+        if case .map(let pairs) = self { pairs } else { nil }
+    }
+
     public var elements: [Reply]? {
         switch self {
         case .array(let elements), .set(let elements), .push(let elements): elements

@@ -75,9 +75,9 @@ def line(title, x_label, y_label, points, mark=None):
     return frame(width, height, title, "".join(body))
 
 
-def dots(title, rows):
+def dots(title, rows, left=200):
     """rows: (name, values): a dot for each value and a tick at their mean. The scale begins where the least needs it."""
-    width, left, right = 760, 200, 90
+    width, right = 760, 90
     values = [value for _, group in rows for value in group]
     margin = 0.08 * (max(values) - min(values)) or 0.01
     low, high = max(0, min(values) - margin), max(values) + margin
@@ -135,7 +135,7 @@ def curves(title, x_label, y_label, series):
     return frame(width, height, title, "".join(body))
 
 
-COLOURS = ["#0969da", "#1a7f37", "#bf8700", "#cf222e", "#656c76"]
+COLOURS = ["#0969da", "#1a7f37", "#bf8700", "#cf222e", "#656c76", "#8250df", "#bf3989"]
 
 
 def timeline(title, x_label, y_label, series, marks, limit):
@@ -211,3 +211,42 @@ def seconds_axis(x_max, place, y, label, width, height):
     return [f'<text class="n" x="{place(x_max * step / 6):.1f}" y="{y}" text-anchor="middle">{x_max * step / 6:.0f}</text>'
             for step in range(7)] + [
         f'<text class="n" x="{width / 2}" y="{height - 8}" text-anchor="middle">{escape(label)}</text>']
+
+
+def lines(title, x_label, y_label, series, width=760, height=380):
+    """series: (name, points of (x, y)): the y scale begins at 0, a name stands at its last point."""
+    left, top, right, bottom = 70, 64, 190, 50
+    points = [point for _, group in series for point in group]
+    low, high = min(x for x, _ in points), max(x for x, _ in points)
+    most = max(y for _, y in points) or 1
+    power = 10 ** math.floor(math.log10(most))
+    tick = next(step * power for step in (0.1, 0.2, 0.25, 0.5, 1, 2) if most <= 5 * step * power)
+    ticks = math.ceil(most / tick)
+    y_max = tick * ticks
+
+    def at(x, y):
+        return (left + (width - left - right) * (x - low) / ((high - low) or 1),
+                top + (height - top - bottom) * (1 - y / y_max))
+
+    body = [f'<text class="n" x="16" y="48">{escape(y_label)}</text>']
+    for step in range(ticks + 1):
+        _, y = at(low, tick * step)
+        body.append(f'<line class="g" x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+                    f'<text class="n" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{short(tick * step)}</text>')
+    for value in sorted({x for x, _ in points}):
+        body.append(f'<text class="n" x="{at(value, 0)[0]:.1f}" y="{height - bottom + 20}" '
+                    f'text-anchor="middle">{short(value)}</text>')
+    body.append(f'<text class="n" x="{(left + width - right) / 2}" y="{height - 8}" '
+                f'text-anchor="middle">{escape(x_label)}</text>')
+    names = []
+    for (name, group), colour in zip(series, COLOURS * (1 + len(series) // len(COLOURS))):
+        places = [at(x, y) for x, y in group]
+        body.append(f'<polyline style="stroke:{colour};stroke-width:2;fill:none" points="'
+                    + " ".join(f"{x:.1f},{y:.1f}" for x, y in places) + '"/>')
+        body += [f'<circle style="fill:{colour}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places]
+        names.append((places[-1][1], places[-1][0], name, colour))
+    last = -1e9
+    for y, x, name, colour in sorted(names):
+        last = max(y, last + 17)
+        body.append(f'<text style="fill:{colour}" x="{x + 10:.1f}" y="{last + 4:.1f}">{escape(name)}</text>')
+    return frame(width, height, title, "".join(body))

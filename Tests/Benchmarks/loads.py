@@ -40,6 +40,20 @@ def keyed(folder, out):
     return {"events": count, "users": len(numbers), "items": items, "bytes": size / count}
 
 
+def moved(source, folder, end):
+    """The log of `source` in `folder`, its times moved so that the last event happens at `end`, in ms since 1970."""
+    with open(f"{source}/events.jsonl") as file:
+        events = [json.loads(line) for line in file]
+    shift = end - max(event["ts"] for event in events)
+    with open(f"{folder}/events.jsonl", "w") as file:
+        for event in events:
+            event["ts"] += shift
+            file.write(json.dumps(event, separators=(",", ":")) + "\n")
+    if source != folder:
+        with open(f"{source}/items.jsonl") as items, open(f"{folder}/items.jsonl", "w") as file:
+            file.write(items.read())
+
+
 def find_recorded(root):
     for folder in (os.environ.get("MILLRACE_DATA"), f"{root}/../shared/data/movietweetings",
                    f"{root}/data/movietweetings"):

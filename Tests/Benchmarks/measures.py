@@ -1,5 +1,6 @@
 """The measurements: each returns plain numbers and compares with something real in the same run."""
 
+import collections
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import threading
 import time
 
 import loads
-from stage import CHUNK_EVENTS, Resp, committed, partitions, redis_benchmark, wait_for
+from stage import CHUNK_EVENTS, Resp, Stage, committed, partitions, redis_benchmark, wait_for
 
 
 def percentile(values, share):
@@ -238,6 +239,108 @@ def model_serving(stage, users, requests):
 
     run()
     return run()
+
+
+class SteadyLoad:
+    """REC.GET MODE lm of users in turn at a fixed rate, whatever the replies take: a late reply delays no request, and
+    its wait counts from when it was due."""
+
+    def __init__(self, stage, users, rate, connections=8):
+        self.users, self.rate = users, rate
+        self.clients = [stage.client() for _ in range(connections)]
+        self.due = [collections.deque() for _ in self.clients]
+        self.samples, self.running = [], True
+        self.threads = [threading.Thread(target=self.send)]
+        self.threads += [threading.Thread(target=self.read, args=pair) for pair in zip(self.clients, self.due)]
+        for thread in self.threads:
+            thread.start()
+
+    def send(self):
+        begin, number = time.monotonic(), 0
+        while self.running:
+            due = begin + number / self.rate
+            if (pause := due - time.monotonic()) > 0:
+                time.sleep(pause)
+            at = number % len(self.clients)
+            self.due[at].append(due)
+            self.clients[at].send("REC.GET", loads.user_name(number * 7_919 % self.users), "MODE", "lm")
+            number += 1
+
+    def read(self, client, due):
+        try:
+            while True:
+                client.reply()
+                now = time.monotonic()
+                self.samples.append((now, 1_000 * (now - due.popleft())))
+        except (OSError, ValueError, ConnectionError):
+            pass
+
+    def close(self):
+        self.running = False
+        self.threads[0].join()
+        for client in self.clients:
+            client.socket.shutdown(2)
+        for thread in self.threads[1:]:
+            thread.join()
+
+
+def beside_refresh(stage, users, rate, rounds=3, idle_seconds=10):
+    """Waits of a steady load while the daemon does nothing else, and while it refreshes its model; the base again
+    before each round, so that there is as much to learn. Milliseconds, and seconds of the refreshes."""
+    wait_for("the model serves", lambda: stage.try_info().get("model_version", "loading") != "loading"
+             and stage.try_info().get("model_items_pending") == "0")
+    control = stage.client()
+    load = SteadyLoad(stage, users, rate)
+    idle, busy, seconds, results = [], [], [], []
+    try:
+        time.sleep(2)
+        for _ in range(rounds):
+            begin = time.monotonic()
+            time.sleep(idle_seconds)
+            idle.append((begin, time.monotonic()))
+            ended = control.info()["refresh_last_end"], control.info()["refreshes_published"]
+            begin = time.monotonic()
+            control.ask("MODEL.REFRESH")
+            info = wait_for("the refresh ends", lambda: (
+                found if (found := control.info())["refresh_state"] == "idle"
+                and (found["refresh_last_end"], found["refreshes_published"]) != ended else None),
+                seconds=1_800, interval=0.05)
+            busy.append((begin, time.monotonic()))
+            seconds.append(float(info["refresh_last_seconds"]))
+            results.append(info["refresh_last_result"])
+            if results[-1] == "published":
+                control.ask("MODEL.ROLLBACK", "base")
+    finally:
+        load.close()
+        control.close()
+
+    def waits(spans):
+        return spread([wait for at, wait in load.samples if any(begin <= at <= end for begin, end in spans)])
+    return {"idle": waits(idle), "busy": waits(busy), "seconds": seconds, "results": results, "rate": rate}
+
+
+def refresh_beside_serving(binary, recorded, rate=400, events=30_000, rounds=3):
+    """`beside_refresh` of a daemon of its own; the log is moved so that it ends now, as old events are not learnt."""
+    with Stage(binary) as stage:
+        folder = stage.path("recent")
+        if recorded:
+            os.makedirs(folder)
+            loads.moved(recorded, folder, int(1_000 * time.time()) - 3_600_000)
+        else:
+            loads.simulated(binary, folder, 5_000, 5_000, 60_000)
+            loads.moved(folder, folder, int(1_000 * time.time()) - 3_600_000)
+        log = loads.keyed(folder, stage.path("log"))
+        model = stage.path("model")
+        subprocess.run([binary, "train", "--data", folder, "--out", model, "--data-share", "0.5", "--epochs", "2",
+                        "--answer-weight", "0"], check=True, capture_output=True)
+        stage.produce("items", stage.path("log.items"))
+        stage.produce("interactions", stage.path("log.events"))
+        stage.start_daemon(
+            "serving: {staleness: 0s, cache-max: 0B}\n"
+            f"model: {{folder: {model}, adapters: {stage.path('adapters')}}}\n"
+            f"refresh: {{window: 3650d, events-max: {events}, probation: 0}}\n")
+        stage.wait_committed(log["events"])
+        return {"learnt": events} | beside_refresh(stage, log["users"], rate, rounds)
 
 
 def recomputed(folder, items, history):

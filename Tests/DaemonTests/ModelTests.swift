@@ -17,7 +17,9 @@ extension DaemonTests {
     @Suite("serves lists of a model", .serialized)
     struct Models {
         /// A random model of the 50 items; the seed makes it answer differently.
-        static func writeModel(seed: UInt64, to path: String) throws -> ItemModelFolder {
+        static func writeModel(
+            seed: UInt64, to path: String, summaries: SummaryReading? = nil
+        ) throws -> ItemModelFolder {
             let titles = (0..<50).map { "Title \($0)" }
             var training = BPETraining()
             training.vocabularyCount = 300
@@ -29,6 +31,7 @@ extension DaemonTests {
             shape.width = 16
             shape.feedForward = 32
             shape.historyMax = 5
+            shape.summaries = summaries
             var parameters = ItemModelParameters(ItemModelLayout(shape), seed: seed)
             parameters.identity.grow(to: 40, seed: seed)
             parameters.identity.counts = (0..<40).map { Int32($0) }
@@ -43,7 +46,7 @@ extension DaemonTests {
 
         /// What the model itself says, by the slow way.
         static func best(
-            _ folder: ItemModelFolder, history: [String], count: Int
+            _ folder: ItemModelFolder, history: [String], summary: String = "", count: Int
         ) -> [String] {
             let items = (0..<50).map { ItemID("item-\($0)")! }
             var scorer = ItemScorer(folder.parameters)
@@ -55,7 +58,9 @@ extension DaemonTests {
                 Int32(items.firstIndex { $0.text == name }!)
             }
             let logits = scorer.logits(
-                states: scorer.states(of: [numbers], table: table), table: table)
+                states: scorer.states(
+                    of: [numbers], summaries: [folder.summaryTokens(of: summary)], table: table),
+                table: table)
             return logits.indices.filter { !history.contains(items[$0].text) }
                 .sorted { logits[$0] > logits[$1] }.prefix(count).map { items[$0].text }
         }

@@ -1,8 +1,10 @@
 // The parts of a refresh that the daemon makes: when it is due, what it is given, what it says, and who watches it.
 
+import Alignment
 import Evaluation
 import Foundation
 import Interactions
+import ItemModel
 import ModelFolders
 import Pipeline
 import Settings
@@ -131,6 +133,63 @@ struct RefreshExportTests {
         #expect(all.borders(times) == (new: 8, judging: 8))
         all.knownUntil = 0
         #expect(all.borders(times) == (new: 0, judging: 6))
+    }
+}
+
+@Suite("What a refresh is taught by")
+struct StreamedTeacherTests {
+    private static func write(_ events: [(user: Int, item: Int)], to folder: TemporaryDirectory)
+        throws
+    {
+        let lines = events.enumerated().map { index, event in
+            #"{"user":"u\#(event.user)","item":"i\#(event.item)","type":"view","ts":\#(1_000_000 + 1_000 * index)}"#
+        }
+        try (lines.joined(separator: "\n") + "\n").write(
+            toFile: folder.file("events.jsonl"), atomically: true, encoding: .utf8)
+    }
+
+    private static func data(
+        _ events: [(user: Int, item: Int)], teacher: String
+    ) throws -> RefreshData {
+        let folder = try TemporaryDirectory()
+        try write(events, to: folder)
+        return try RefreshData(
+            log: folder.path, base: (0..<6).compactMap { ItemID("i\($0)") },
+            shares: .init(known: 0.4, judging: 0.2, all: 1),
+            examples: RefreshExamples(historyMax: 4, isTaught: true), teacher: teacher)
+    }
+
+    @Test("no teacher's word on the past changes with the future", arguments: StreamedTeacher.names)
+    func future(_ name: String) throws {
+        var random = TestKit.SeededRandom(seed: 3)
+        let events = (0..<120).map { _ in (user: random.below(9), item: random.below(6)) }
+        // Known are the first 48, new those up to 96; what judges comes after them.
+        let whole = try Self.data(events, teacher: name)
+        var later = Array(events[96...])
+        later.shuffle(using: &random)
+        let shuffled = try Self.data(events[..<96] + later, teacher: name)
+        #expect(shuffled.known == whole.known && shuffled.new == whole.new)
+        let words = (whole.known + whole.new).flatMap(\.teacher)
+        #expect(words.count { !$0.items.isEmpty } > words.count / 4, "\(name) is silent")
+        for word in words where !word.items.isEmpty {
+            #expect(abs(word.shares.reduce(0, +) - 1) < 1e-5 && word.evidence > 0)
+            #expect(word.items.count <= StreamedTeacher.keptMax)
+        }
+        // Of the first new events only the past is known: another future of theirs says the same of the known.
+        var moved = events
+        moved[48...].shuffle(using: &random)
+        #expect(try Self.data(moved, teacher: name).known == whole.known)
+    }
+
+    @Test("popularity's word is what came before, by share")
+    func popularity() throws {
+        let data = try Self.data(
+            [(0, 1), (1, 1), (2, 2), (0, 3), (1, 2)].map { (user: $0.0, item: $0.1) },
+            teacher: "popularity")
+        // The fourth event is new: item 1 came twice, item 2 once, within seconds.
+        let word = try #require(data.new.first?.teacher.first)
+        #expect(word.items == [1, 2] && word.evidence == 3)
+        #expect(abs(word.shares[0] - 2.0 / 3) < 0.01)
     }
 }
 

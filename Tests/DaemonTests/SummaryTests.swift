@@ -2,6 +2,7 @@
 
 import Foundation
 import Interactions
+import KafkaIngest
 import ModelServer
 import NIOHTTP1
 import Simulation
@@ -119,6 +120,50 @@ extension DaemonTests {
             #expect(asked.first?.contains("Title 4") == true)
             #expect(asked.last?.contains("Likes the first titles.") == true)
             #expect(asked.last?.contains("Title 9") == true)
+            #expect(await daemon.terminate() == 0)
+            try await server.stop()
+        }
+
+        @Test(
+            "a history that came at once is summarised in parts and merged, a failure in its middle or not"
+        )
+        func merged() async throws {
+            let server = try await ModelServer(
+                Array(repeating: .content("A part."), count: 2) + [.status(.serviceUnavailable)]
+                    + [.content("Likes all titles.")])
+            let broker = try await Broker()
+            let redis = try await RedisServer()
+            var options = Daemon.Options()
+            options.extra = """
+                summaries:
+                  summariser: http
+                  jobs-max: 1
+                  http:
+                    address: "127.0.0.1:\(server.port)"
+                """
+            let daemon = try Daemon(broker: broker.servers, redis: redis.socketPath, options)
+            try await broker.produceItems(SimulatedLog.itemRecords(40))
+            let history = (0..<32).map { index in
+                BulkRecord(
+                    key: Array("ann".utf8),
+                    payload: Array(
+                        #"{"user":"ann","item":"item-\#(index)","type":"view"}"#.utf8),
+                    timestamp: SimulatedLog.start + Milliseconds(index))
+            }
+            try await broker.produce(history)
+            try await daemon.start()
+            let merged = await holds {
+                try daemon.ask("SUMMARY.GET", "ann")["held"]?.number == 30
+            }
+            #expect(merged, "\(daemon.lastWords)")
+            let summary = try daemon.ask("SUMMARY.GET", "ann")
+            #expect(summary["text"]?.text == "Likes all titles.")
+            #expect(summary["blocks"]?.number == 6 && summary["lost"]?.number == 0)
+            #expect(summary["open"]?.number == 2)
+            let asked = server.requests.map { String(decoding: $0.body, as: UTF8.self) }
+            #expect(asked.contains { $0.contains("<description-4>") })
+            #expect(try daemon.info("summary_merges") != "0")
+            #expect(try daemon.info("summary_jobs_failed") == "1")
             #expect(await daemon.terminate() == 0)
             try await server.stop()
         }

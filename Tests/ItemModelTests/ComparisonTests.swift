@@ -83,8 +83,9 @@ struct ComparisonTests {
         encoding.vectors = zip(encoding.vectors, own).map { $0 + $1 }
         var examples = TrainingShard.Examples()
         for history in model.histories {
-            examples.inputs += history.dropLast()
-            examples.targets += history.dropFirst()
+            for (item, target) in zip(history, history.dropFirst()) {
+                examples.append(item, target: target)
+            }
             examples.lengths.append(history.count - 1)
             examples.texts.append(
                 history.dropLast().map { (item: $0, tokens: model.items[Int($0)]) })

@@ -1,5 +1,6 @@
 // The whole training step against its twin in Double, and its gradients against differences of the twin.
 
+import Alignment
 import ReferenceModel
 import TestKit
 import Testing
@@ -18,7 +19,14 @@ struct GradientTests {
         },
         SmallModel(seed: 3) { $0.intraBlocks = 2 },
         SmallModel(seed: 4) { $0.intraBlocks = 0 },
+        summarised,
     ]
+    /// Summaries before some histories: read, and never candidates.
+    private static var summarised: SmallModel {
+        var model = SmallModel(seed: 5)
+        model.summaries = [[1, 14, 15, 16, 9, 2], [], [1, 17, 2], [1, 5, 18, 2]]
+        return model
+    }
     static let answerWeight = 0.4
 
     private func step(_ model: SmallModel) async throws -> SmallModel.Step {
@@ -39,7 +47,8 @@ struct GradientTests {
         let states = model.histories.flatMap { history in
             twin.historyStates(history.dropLast().map { vectors[Int($0)] }).flatMap { $0 }
         }
-        #expect(normalisedError(step.vectors.map(Double.init), vectors.flatMap { $0 }) < 1e-12)
+        let items = step.vectors.prefix(model.items.count * model.width)
+        #expect(normalisedError(items.map(Double.init), vectors.flatMap { $0 }) < 1e-12)
         #expect(normalisedError(step.states.map(Double.init), states) < 1e-12)
         let losses = model.referenceLosses(twin, identity: identity)
         #expect(abs(step.itemLoss - losses.item) < 1e-5)
@@ -94,6 +103,40 @@ struct GradientTests {
                 return total(model, model.reference, moved)
             }
             #expect(abs(ours - difference) < 1e-6 + 1e-4 * abs(difference), "item \(item)")
+        }
+    }
+
+    @Test("Soft labels: loss and gradients of every parameter", arguments: AlignmentLoss.allCases)
+    func softLabels(_ loss: AlignmentLoss) async throws {
+        let model = Self.models[0]
+        let settings = try AlignmentSettings(
+            loss: loss, isMasked: false, alpha: 0.4, temperature: 1.7, evidenceHalf: 2)
+        let opinions: [[(item: Int32, count: Float)]] = [
+            [(1, 2), (3, 1)], [], [(0, 1), (2, 4), (6, 1)], [(5, 1)],
+        ]
+        let words = try (0..<model.targetCount).map {
+            try ItemTargets(counts: opinions[$0 % opinions.count])
+        }
+        let step = try await model.step(
+            itemWeight: 1 / Float(model.targetCount), answerWeight: 0, teachers: words,
+            alignment: settings)
+        let identity = model.gatedIdentity
+        func taught(_ twin: Reference.ItemModel) -> Double {
+            model.referenceTaughtLoss(twin, identity: identity, words, settings)
+        }
+        #expect(abs(step.itemLoss - taught(model.reference)) < 1e-5)
+        var random = SeededRandom(seed: 5)
+        for entry in model.layout.parameters.entries {
+            let gradient = step.gradients[entry.range].map(Double.init)
+            let direction = gradient.map { _ in Double.random(in: -1..<1, using: &random) }
+            let difference = slope { distance in
+                var twin = model.reference
+                let moved = zip(twin.parameters[entry.name], direction)
+                twin.parameters.values[entry.name] = moved.map { $0 + distance * $1 }
+                return taught(twin)
+            }
+            let ours = weighed(gradient, by: direction)
+            #expect(abs(ours - difference) < 1e-5 + 1e-4 * abs(difference), "\(entry.name)")
         }
     }
 

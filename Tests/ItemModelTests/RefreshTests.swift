@@ -127,12 +127,77 @@ struct RefreshTests {
         }
     }
 
-    /// The mean loss over targets, by definition.
+    @Test("The gradient of the heads' values is the twin's slope", arguments: losses.indices)
+    func headGradients(_ index: Int) throws {
+        let model = SmallModel { $0.historyMax = 5 }
+        let windows = try windows(model)
+        var training = Self.still
+        training.learnsHead = true
+        let refresh = refresh(model, windows, training, Self.losses[index])
+        let batch = refresh.batch(windows, 1)
+        let gates = batch.items.map {
+            model.shape.gate(count: Int(refresh.adapter.rows.counts[Int($0)]))
+        }
+        let ours = try refresh.gradients(batch, gates, 1)
+        let text = textVectors(model)
+        let vectors = model.items.indices.map { item in
+            let own = model.row(item, of: refresh.adapter.rows.vectors)
+            let gate = gates[batch.items.firstIndex(of: Int32(item)) ?? 0]
+            return zip(model.row(item, of: text), own).map { Double($0 + gate * $1) }
+        }
+        let head = model.parameters.head
+        let values = (head.gain + [head.scale]).map(Double.init)
+        #expect(ours.head.count == values.count)
+        var random = SeededRandom(seed: 8)
+        for _ in 0..<5 {
+            let direction = values.map { _ in Double.random(in: -1..<1, using: &random) }
+            func at(_ distance: Double) -> Double {
+                twin(
+                    model, refresh.adapter.pairs.layout,
+                    refresh.adapter.pairs.parameters.map(Double.init), vectors, windows,
+                    Self.losses[index], head: zip(values, direction).map { $0 + distance * $1 })
+            }
+            let slope = (at(1e-5) - at(-1e-5)) / 2e-5
+            let found = weighed(ours.head.map(Double.init), by: direction)
+            #expect(abs(slope - found) < 1e-4 + 1e-4 * abs(slope), "\(slope) \(found)")
+        }
+    }
+
+    @Test(
+        "Heads are learnt when told to, go on from the adapter before, and are the model's when applied"
+    )
+    func heads() throws {
+        let model = SmallModel()
+        let windows = [RefreshWindow(items: [0, 4, 0, 4, 0])]
+        func learnt(_ learns: Bool, from previous: ItemAdapter? = nil) throws -> ItemAdapter {
+            let refresh = refresh(
+                model, windows, previous: previous, Self.training { $0.learnsHead = learns })
+            for _ in 0..<4 { _ = try refresh.runEpoch() }
+            return refresh.adapter
+        }
+        #expect(try learnt(false).head == nil)
+        let first = try learnt(true)
+        let head = try #require(first.head)
+        #expect(head != model.parameters.head)
+        #expect(model.parameters.applying(first).head == head)
+        // The heads of the adapter before stay when they are not learnt.
+        #expect(try learnt(false, from: first).head == head)
+        #expect(try learnt(true, from: first).head != head)
+        // The base's values in an adapter are the base, bit for bit.
+        var plain = try learnt(false)
+        let without = model.parameters.applying(plain)
+        plain.head = model.parameters.head
+        #expect(model.parameters.applying(plain) == without)
+    }
+
+    /// The mean loss over targets, by definition; `head` is the last norm's gain and the scale.
     private func twin(
         _ model: SmallModel, _ pairs: LowRankLayout, _ numbers: [Double], _ vectors: [[Double]],
-        _ windows: [RefreshWindow], _ alignment: AlignmentSettings?
+        _ windows: [RefreshWindow], _ alignment: AlignmentSettings?, head: [Double]? = nil
     ) -> Double {
         var twin = model.reference
+        if let head { twin.parameters.values["model.norm.weight"] = Array(head.dropLast()) }
+        let scale = head?.last ?? Double(model.parameters.scale)
         twin.merge(pairs, numbers, model.layout)
         let tau = alignment?.temperature ?? 1
         var (sum, count) = (0.0, 0.0)
@@ -140,7 +205,7 @@ struct RefreshTests {
             let states = twin.historyStates(window.items.dropLast().map { vectors[Int($0)] })
             for place in window.learnFrom..<window.items.count {
                 let logits = vectors.map {
-                    weighed($0, by: states[place - 1]) * Double(model.parameters.scale) / tau
+                    weighed($0, by: states[place - 1]) * scale / tau
                 }
                 let logSum = log(logits.reduce(0) { $0 + exp($1) })
                 var label = [Double](repeating: 0, count: logits.count)
@@ -259,6 +324,89 @@ struct RefreshTests {
         }
         let (free, held) = (try distance(0), try distance(25))
         #expect(free > 0 && held < 0.5 * free)
+    }
+
+    @Test(
+        "The divergence's gradient is its slope; it is 0 where it began and where all numbers move alike"
+    )
+    func divergence() {
+        var random = SeededRandom(seed: 6)
+        for count in [1, 2, 7, 40] {
+            let before = (0..<count).map { _ in Double.random(in: -2..<2, using: &random) }
+            let now = before.map { $0 + Double.random(in: -1..<1, using: &random) }
+            let found = softmaxDivergence(now, from: before)
+            #expect(found.loss >= 0)
+            let direction = now.map { _ in Double.random(in: -1..<1, using: &random) }
+            func at(_ distance: Double) -> Double {
+                softmaxDivergence(
+                    zip(now, direction).map { $0 + distance * $1 }, from: before
+                ).loss
+            }
+            let slope = (at(1e-5) - at(-1e-5)) / 2e-5
+            let ours = weighed(found.gradient, by: direction)
+            #expect(abs(slope - ours) < 1e-9 + 1e-6 * abs(slope), "\(count): \(slope) \(ours)")
+            for still in [before, before.map { $0 + 3 }] {
+                let none = softmaxDivergence(still, from: before)
+                #expect(abs(none.loss) < 1e-12)
+                #expect(none.gradient.allSatisfy { abs($0) < 1e-12 })
+            }
+        }
+    }
+
+    @Test("Each module's divergence reaches its own numbers, times the weight")
+    func divergenceOfModules() {
+        let model = SmallModel()
+        let before = AdapterTests.adapter(model).pairs
+        var now = before
+        for index in now.parameters.indices where index % 3 == 0 { now.parameters[index] += 0.5 }
+        func gradient(_ weight: Double) -> (loss: Double, values: [Float]) {
+            var values = [Float](repeating: 0, count: now.parameters.count)
+            let loss = addDivergence(of: now, from: before, weight: weight, to: &values)
+            return (loss, values)
+        }
+        let (one, three) = (gradient(1), gradient(3))
+        #expect(one.loss > 0 && abs(three.loss - 3 * one.loss) < 1e-12)
+        #expect(zip(one.values, three.values).allSatisfy { abs(3 * $0 - $1) < 1e-6 })
+        // Along a module's own numbers the slopes sum to zero: what moves all of them alike costs nothing.
+        for block in before.layout.blocks.compactMap({ $0 }) {
+            for place in Projection.allCases.compactMap({ block[$0] }) {
+                let own = one.values[place.a] + one.values[place.b]
+                #expect(own.contains { $0 != 0 } && abs(own.reduce(0, +)) < 1e-5)
+            }
+        }
+    }
+
+    @Test(
+        "A divergence of weight 0 is none, bit for bit, and so is any without an adapter before; a heavy one holds"
+    )
+    func divergenceHolds() throws {
+        let model = SmallModel()
+        var previous = AdapterTests.adapter(model)
+        previous.rows = IdentityRows(
+            width: model.width, items: [0, 4], vectors: Array(previous.rows.vectors.prefix(16)),
+            counts: [2, 60])
+        func learnt(_ weight: Double, from previous: ItemAdapter?) throws -> ItemAdapter {
+            let refresh = refresh(
+                model, [RefreshWindow(items: [0, 4, 0, 4, 0])], previous: previous,
+                Self.training { $0.divergence = weight })
+            for _ in 0..<4 { _ = try refresh.runEpoch() }
+            return refresh.adapter
+        }
+        #expect(try learnt(0, from: nil) == learnt(50, from: nil))
+        var plain = Self.training()
+        plain.divergence = 0
+        let without = refresh(
+            model, [RefreshWindow(items: [0, 4, 0, 4, 0])], previous: previous, plain)
+        for _ in 0..<4 { _ = try without.runEpoch() }
+        #expect(try learnt(0, from: previous) == without.adapter)
+        func divergence(_ weight: Double) throws -> Double {
+            var unused = [Float](repeating: 0, count: previous.pairs.parameters.count)
+            return addDivergence(
+                of: try learnt(weight, from: previous).pairs, from: previous.pairs, weight: 1,
+                to: &unused)
+        }
+        let (free, held) = (try divergence(0), try divergence(1_000))
+        #expect(free > 0 && held < free)
     }
 
     @Test("The past is replayed beside the new, and its items are rows")

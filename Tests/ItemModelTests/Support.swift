@@ -1,5 +1,6 @@
 // A small model of random weights, its catalogue and histories, and its twin in Double.
 
+import Alignment
 import ReferenceModel
 import Tensors
 import TestKit
@@ -8,11 +9,18 @@ import Transformer
 
 @testable import ItemModel
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 struct SmallModel {
     var parameters: ItemModelParameters
     var items: [[Int32]] = Self.texts
     var listed: [UInt8] = Self.listing
     var histories: [[Int32]] = [[0, 1, 2, 3], [4, 6, 0], [3, 5], [2, 2, 1]]
+
+    /// Before each history; empty for none.
+    var summaries: [[Int32]] = []
 
     static let vocabulary = 20
     static let beginToken: Int32 = 1
@@ -79,8 +87,10 @@ struct SmallModel {
             parameters: parameters.values)
     }
 
-    func historyState(_ items: [Int32], table: [Float]) -> HistoryState {
-        var state = HistoryState(layout)
+    func historyState(
+        _ items: [Int32], summary: [Float] = [], table: [Float]
+    ) -> HistoryState {
+        var state = HistoryState(layout, summary: summary)
         var traces = Array(repeating: BlockTrace(), count: layout.inter.count)
         for item in items {
             state.append(
@@ -112,17 +122,25 @@ struct SmallModel {
     }
 
     /// The step the trainer takes, without dropout and with all items as candidates, in their order.
-    func step(itemWeight: Float, answerWeight: Float) async throws -> Step {
+    /// With `teachers`, a word on every target, they enter the item head's labels.
+    func step(
+        itemWeight: Float, answerWeight: Float, teachers: [ItemTargets] = [],
+        alignment: AlignmentSettings? = nil
+    ) async throws -> Step {
         let answers = try table
         let shard = TrainingShard(layout, answers: answers)
-        var encoding = await shard.encode(TokenRuns(items), parameters: parameters.values)
+        let texts = items + summaries.filter { !$0.isEmpty }
+        var encoding = await shard.encode(TokenRuns(texts), parameters: parameters.values)
+        encoding.candidateCount = items.count
         parameters.addIdentity(items.indices.map(Int32.init), to: &encoding.vectors)
         var stateRows: [Int32] = [0]
         for tokens in items {
             stateRows.append(stateRows[stateRows.count - 1] + Int32(tokens.count))
         }
         var examples = TrainingShard.Examples()
-        for history in histories {
+        for (number, history) in histories.enumerated() {
+            let summary = summaries.isEmpty ? [] : summaries[number]
+            if !summary.isEmpty { examples.beginWithSummary() }
             for (item, target) in zip(history, history.dropFirst()) {
                 for choice in answers.choices[Int(target)] {
                     examples.answers.append(
@@ -131,16 +149,20 @@ struct SmallModel {
                             row: Int32(examples.inputs.count), node: choice.node,
                             place: choice.place))
                 }
-                examples.inputs.append(item)
-                examples.targets.append(target)
+                examples.append(item, target: target)
             }
-            examples.lengths.append(history.count - 1)
+            examples.lengths.append(history.count - 1 + (summary.isEmpty ? 0 : 1))
         }
         examples.answers.sort { ($0.node, $0.row) < ($1.node, $1.row) }
+        var next = Int32(items.count)
+        examples.placeSummaries(&next)
+        examples.teachers = teachers
+        let places = items.indices.map { (Int32($0), Int32($0)) }
         let lesson = await shard.learn(
             examples, from: encoding, parameters: parameters.values,
             settings: TrainingShard.Settings(
-                itemWeight: itemWeight, answerWeight: answerWeight, dropout: 0, seed: 1))
+                itemWeight: itemWeight, answerWeight: answerWeight, dropout: 0, seed: 1,
+                alignment: alignment, places: Dictionary(uniqueKeysWithValues: places)))
         let gradients = await shard.finish(
             lesson.dVectors, lesson.dStates, parameters: parameters.values)
         return Step(
@@ -185,7 +207,46 @@ struct SmallModel {
     ) -> (item: Double, answer: Double) {
         model.losses(
             items: items.map { $0.map(Int.init) }, listed: listed.map { $0 == 1 },
-            identity: identity, histories: histories.map { $0.map(Int.init) })
+            identity: identity, histories: histories.map { $0.map(Int.init) },
+            summaries: summaries.map { $0.map(Int.init) })
+    }
+}
+
+extension SmallModel {
+    /// The item head's mean loss with soft labels, by definition; a word on every target.
+    func referenceTaughtLoss(
+        _ twin: Reference.ItemModel, identity: [[Double]], _ words: [ItemTargets],
+        _ settings: AlignmentSettings
+    ) -> Double {
+        let vectors = zip(items, identity).map { tokens, own in
+            zip(twin.textVector(tokens.map(Int.init)), own).map { $0 + $1 }
+        }
+        let scale = twin.parameters["millrace.item_scale"][0] / settings.temperature
+        var (sum, turn) = (0.0, 0)
+        for history in histories {
+            let states = twin.historyStates(history.dropLast().map { vectors[Int($0)] })
+            for (row, target) in history.dropFirst().enumerated() {
+                let logits = vectors.map { scale * weighed(states[row], by: $0) }
+                let logSum = log(logits.reduce(0) { $0 + exp($1) })
+                let word = words[turn]
+                let alpha =
+                    word.items.isEmpty ? 0 : settings.alpha(evidence: Double(word.evidence))
+                var label = logits.map { _ in 0.0 }
+                label[Int(target)] = 1 - alpha
+                for (item, share) in zip(word.items, word.shares) {
+                    label[Int(item)] += alpha * Double(share)
+                }
+                var inner = 0.0
+                for (share, logit) in zip(label, logits) {
+                    let likelihood = logit - logSum
+                    inner +=
+                        share * (settings.loss == .logOfExpectation ? exp(likelihood) : likelihood)
+                }
+                sum -= settings.loss == .logOfExpectation ? log(inner) : inner
+                turn += 1
+            }
+        }
+        return sum / Double(turn)
     }
 }
 

@@ -37,13 +37,16 @@ struct AdapterFolderTests {
     private static let items = ["a", "b", "c", "d", "e"].compactMap { ItemID($0) }
 
     /// Of items 1 and 4: one of the base's, and one of two that it does not know.
-    static func folder(_ base: ItemModelFolder) -> ItemAdapterFolder {
+    static func folder(_ base: ItemModelFolder, hasHead: Bool = true) -> ItemAdapterFolder {
         var adapter = ItemAdapter(base.parameters.layout, rank: 2, alpha: 3, seed: 1)
         for index in adapter.pairs.parameters.indices {
             adapter.pairs.parameters[index] += 0.01 * Float(index % 7)
         }
         adapter.rows = IdentityRows(
             width: 8, items: [1, 4], vectors: (0..<16).map { Float($0) / 3 }, counts: [9, 2])
+        if hasHead {
+            adapter.head = HeadValues(gain: (0..<8).map { 1 + Float($0) / 9 }, scale: 1.25)
+        }
         return ItemAdapterFolder(adapter, items: items, of: base)
     }
 
@@ -52,9 +55,10 @@ struct AdapterFolderTests {
         for blocks in 1...2 {
             let base = try Self.base { $0.interBlocks = blocks }
             let directory = try TemporaryDirectory()
-            let written = Self.folder(base)
+            let written = Self.folder(base, hasHead: blocks == 1)
             try written.write(to: directory.path)
             let read = try ItemAdapterFolder(path: directory.path, for: base)
+            #expect(read.adapter.head == written.adapter.head)
             // Items nothing was learnt of are not written: the last is the base's next.
             #expect(read.items.map(\.text) == ["a", "b", "c", "e"])
             #expect(read.adapter.rows.items == [1, 3])
@@ -72,7 +76,7 @@ struct AdapterFolderTests {
             #expect(peft.rank == 2 && peft.scale == 1.5)
             #expect(peft.pairs.count == 4 * blocks)
             #expect(peft.pairs.allSatisfy { !$0.module.contains("layers.0.") })
-            #expect(peft.extras.count == 2)
+            #expect(peft.extras.count == (blocks == 1 ? 4 : 2))
         }
     }
 

@@ -10,12 +10,9 @@ import Teachers
 import TestKit
 import Testing
 
-/// One coordinator with a store that answers at once, over a shop of `itemCount` items.
-private final class ListStage {
+/// A shop of `itemCount` items, one of whose users is `ann`.
+private final class ListStage: CoordinatorStage {
     static let itemCount = 40
-    let coordinator: Coordinator
-    private var store = SimulatedStore()
-    private var offset: Offset = 0
 
     init(_ change: (inout PipelineConfiguration) -> Void = { _ in }) throws {
         var random = SeededRandom(seed: 11)
@@ -29,70 +26,18 @@ private final class ListStage {
         configuration.engine.history.historyMax = 100
         configuration.usersCachedMax = 100
         change(&configuration)
-        coordinator = Coordinator(configuration)
-        for number in 0..<Self.itemCount {
-            store.items[try #require(ItemID("item-\(number)"))] = [1]
-        }
-        tell { $0.storeHealthChanged(StoreHealth(incarnation: "a")) }
-        tell { $0.sourceReady(interactionPartitions: 1, itemPartitions: 1) }
-        tell { $0.partitionsAssigned([0]) }
-        for entry in Shop.logs(partitions: 1, events: 300, &random)[0] { receive(entry.entry) }
-    }
-
-    func receive(_ entry: LogEntry) {
-        let batch = RecordBatch(
-            partition: 0, firstOffset: offset == 0 ? -1 : offset,
-            entries: [RecordBatch.Entry(offset: offset, entry: entry)], nextOffset: offset + 1,
-            recordCount: 1)
-        offset += 1
-        tell { $0.received(batch) }
+        super.init(configuration, items: Self.itemCount)
+        begin()
+        for entry in Shop.logs(partitions: 1, events: 300, &random)[0] { receive([entry.entry]) }
     }
 
     /// `ann` buys an item: from then on it is seen.
     func buy(_ item: ItemID) throws {
-        receive(
+        let time = 1_800_000_000_000 + (store.partitions[0]?.nextOffset ?? 0)
+        receive([
             .interaction(
-                Interaction(
-                    user: try #require(UserID("ann")), item: item, type: 1,
-                    time: 1_800_000_000_000 + offset)))
-    }
-
-    func pass(_ milliseconds: Milliseconds) {
-        coordinator.now += milliseconds
-        coordinator.wall += milliseconds
-        tell { $0.tick() }
-    }
-
-    func tell(_ body: (Coordinator) -> Void) {
-        body(coordinator)
-        var actions = coordinator.takeActions()
-        while !actions.isEmpty {
-            for action in actions { perform(action) }
-            actions = coordinator.takeActions()
-        }
-    }
-
-    private func perform(_ action: Action) {
-        switch action {
-        case .prepare: coordinator.prepared(.success(()))
-        case .loadCatalogue:
-            let items = store.items.map { (id: $0.key, json: $0.value) }
-            coordinator.catalogueLoaded(
-                .success(StoredCatalogue(items: items, nextOffsets: [:])))
-        case .loadCheckpoint(let ticket): coordinator.checkpointLoaded(ticket, .success(nil))
-        case .readDeltas(let purpose, let after, let ticket):
-            coordinator.deltasRead(purpose, ticket, .success(store.deltas(after: after, limit: 9)))
-        case .claim(let partition, let ticket):
-            coordinator.claimed(partition, ticket, .success(store.claim(partition, clock: 1)))
-        case .load(let partition, let users, let ticket):
-            let stored = store.partitions[partition]?.users ?? [:]
-            coordinator.loaded(partition, users, ticket, .success(users.map { stored[$0] }))
-        case .commit(let commit):
-            coordinator.committed(
-                commit.partition, sequence: commit.sequence, .success(store.commit(commit)))
-        case .foldAgain(let partition): coordinator.foldReady(partition)
-        default: break
-        }
+                Interaction(user: try #require(UserID("ann")), item: item, type: 1, time: time))
+        ])
     }
 
     // MARK: - Questions
@@ -102,9 +47,7 @@ private final class ListStage {
     ) throws -> Result<Recommendation, PortError> {
         var request = RecommendRequest(user: try #require(UserID("ann")), count: 5)
         change(&request)
-        var answer: Result<Recommendation, PortError>?
-        tell { $0.recommend(request) { answer = $0 } }
-        return try #require(answer)
+        return try list(request)
     }
 
     func next(_ id: ListID, count: Int? = nil) throws -> Result<Recommendation, PortError> {
@@ -113,10 +56,7 @@ private final class ListStage {
         return try #require(answer)
     }
 
-    func number(_ name: String) -> Int {
-        let lines = coordinator.infoSections().flatMap(\.lines)
-        return lines.first { $0.key == name }.flatMap { Int($0.value) } ?? -1
-    }
+    func number(_ name: String) -> Int { info[name].flatMap { Int($0) } ?? -1 }
 }
 
 @Suite("Lists of the coordinator")
@@ -188,15 +128,15 @@ struct CoordinatorListTests {
 
     @Test("memory of kept lists is bounded: the longest unused goes first")
     func bounded() throws {
-        let stage = try ListStage { $0.listsBytesMax = 20_000 }
+        let stage = try ListStage { $0.listsBytesMax = 200_000 }
         let first = try #require(try stage.get { $0.isKept = true }.get().id)
         let second = try #require(try stage.get { $0.isKept = true }.get().id)
-        for _ in 0..<200 {
+        for _ in 0..<400 {
             _ = try stage.get { $0.isKept = true }
             stage.pass(1)
             _ = try stage.next(first, count: 1).get()
         }
-        #expect(stage.number("lists_kept_bytes") <= 20_000)
+        #expect(stage.number("lists_kept_bytes") <= 200_000)
         #expect(stage.number("lists_dropped") > 150)
         #expect(throws: PortError.self) { try stage.next(second).get() }
         // A list of which no next page can be asked for takes no memory.

@@ -11,17 +11,14 @@ import Teachers
 import TestKit
 import Testing
 
-/// One coordinator with one store and one partition, delivered to in order.
-private final class SoleDaemon {
+/// Delivered to in order, at a time of its own.
+final class SoleDaemon: CoordinatorStage {
     static let types = EventTypes([
         EventType(name: "view", weight: 1, seen: .always),
         EventType(name: "dislike", weight: -1, seen: .always),
     ])
     static let itemCount = 90
 
-    let configuration: PipelineConfiguration
-    var coordinator: Coordinator
-    var store = SimulatedStore()
     var time: Milliseconds = 0
     /// Fits that were ordered and are not delivered.
     var heldFits: [(fit: CombinerFit, ticket: Ticket)] = []
@@ -29,7 +26,10 @@ private final class SoleDaemon {
     var checkpointCount = 0
     var missedFitCount = 0
 
-    init(learnInterval: Int = 1, enabled: Bool = true) {
+    init(
+        learnInterval: Int = 1, enabled: Bool = true,
+        change: (inout PipelineConfiguration) -> Void = { _ in }
+    ) {
         var engine = EngineConfiguration(
             history: HistoryRules(types: Self.types, historyMax: 30),
             halfLivesSeconds: MixtureConfiguration.halfLives(beside: [50_000]))
@@ -52,101 +52,51 @@ private final class SoleDaemon {
             })
         configuration.commitEventsMax = 64
         configuration.checkpointIntervalMilliseconds = 1_000
-        self.configuration = configuration
-        coordinator = Coordinator(configuration)
+        change(&configuration)
+        super.init(configuration, items: Self.itemCount)
         begin()
     }
 
-    /// `kill -9` and another start with what the store has.
-    func restart() {
-        coordinator = Coordinator(configuration)
+    override func restart() {
         heldFits = []
-        begin()
+        super.restart()
     }
 
-    private func begin() {
-        deliver { $0.storeHealthChanged(StoreHealth(incarnation: "1")) }
-        deliver { $0.sourceReady(interactionPartitions: 1, itemPartitions: 1) }
-        deliver { $0.partitionsAssigned([0]) }
-    }
-
-    func deliver(_ message: (Coordinator) -> Void) {
+    override func tell(_ message: (Coordinator) -> Void) {
         coordinator.now = time
         coordinator.wall = Self.end
-        message(coordinator)
-        for action in coordinator.takeActions() { perform(action) }
+        super.tell(message)
     }
 
     func feed(_ log: [RecordBatch.Entry], upTo end: Int, batch: Int) {
         while true {
             let next = Int(store.partitions[0]?.nextOffset ?? 0)
             guard next < end else { return }
-            let last = min(next + batch, end)
-            let run = RecordBatch(
-                partition: 0, firstOffset: Offset(next == 0 ? -1 : next),
-                entries: Array(log[next..<last]), nextOffset: Offset(last),
-                recordCount: last - next)
-            deliver { $0.received(run) }
+            receive(log[next..<min(next + batch, end)].map(\.entry))
             if Int(store.partitions[0]?.nextOffset ?? 0) == next { return }
         }
     }
 
     func tick() {
         time += 2_000
-        deliver { $0.tick() }
+        tell { $0.tick() }
     }
 
     func deliverFits() {
         let fits = heldFits
         heldFits = []
-        for (fit, ticket) in fits { deliver { $0.mixtureFitted(ticket, fit.run()) } }
-    }
-
-    var info: [String: String] {
-        var found: [String: String] = [:]
-        for line in coordinator.infoSections().flatMap(\.lines) { found[line.key] = line.value }
-        return found
+        for (fit, ticket) in fits { tell { $0.mixtureFitted(ticket, fit.run()) } }
     }
 
     func list(_ user: String, mode: ServingMode = .auto, count: Int = 10) throws -> Recommendation {
-        var found: Recommendation?
         let id = try #require(UserID(user))
-        deliver { coordinator in
-            coordinator.recommend(RecommendRequest(user: id, count: count, mode: mode)) {
-                found = try? $0.get()
-            }
-        }
-        return try #require(found)
+        return try list(RecommendRequest(user: id, count: count, mode: mode)).get()
     }
 
     static let end: Milliseconds = 1_700_000_000_000 + 4_000 * 60_000
 
-    private func perform(_ action: Action) {
+    override func perform(_ action: Action) {
         switch action {
-        case .prepare: deliver { $0.prepared(.success(())) }
-        case .loadCatalogue:
-            let items = (0..<Self.itemCount).compactMap { ItemID("item-\($0)") }
-                .map { (id: $0, json: [UInt8(1)]) }
-            deliver {
-                $0.catalogueLoaded(.success(StoredCatalogue(items: items, nextOffsets: [:])))
-            }
-        case .loadCheckpoint(let ticket):
-            let checkpoint = store.checkpoint
-            deliver { $0.checkpointLoaded(ticket, .success(checkpoint)) }
-        case .readDeltas(let purpose, let after, let ticket):
-            let read = store.deltas(after: after, limit: 3)
-            deliver { $0.deltasRead(purpose, ticket, .success(read)) }
-        case .claim(let partition, let ticket):
-            let claim = store.claim(partition, clock: time)
-            deliver { $0.claimed(partition, ticket, .success(claim)) }
-        case .load(let partition, let users, let ticket):
-            let stored = store.partitions[partition]?.users ?? [:]
-            deliver { $0.loaded(partition, users, ticket, .success(users.map { stored[$0] })) }
-        case .commit(let commit):
-            let outcome = store.commit(commit)
-            deliver {
-                $0.committed(commit.partition, sequence: commit.sequence, .success(outcome))
-            }
         case .saveCheckpoint(let snapshot, let sequences, _):
             checkpointCount += 1
             store.save(
@@ -154,16 +104,14 @@ private final class SoleDaemon {
                     sequences: sequences,
                     chunks: snapshot.chunks(
                         fingerprint: configuration.engine.history.fingerprint)))
-            deliver { $0.checkpointSaved(.success(0), seconds: 0) }
+            tell { $0.checkpointSaved(.success(0), seconds: 0) }
         case .fitMixture(let fit, let ticket):
             if holdsFits {
                 heldFits.append((fit, ticket))
             } else {
-                deliver { $0.mixtureFitted(ticket, fit.run()) }
+                tell { $0.mixtureFitted(ticket, fit.run()) }
             }
-        case .foldAgain(let partition): deliver { $0.foldReady(partition) }
-        case .fail(let reason): Issue.record("\(reason)")
-        default: break
+        default: super.perform(action)
         }
     }
 }
@@ -171,7 +119,7 @@ private final class SoleDaemon {
 @Suite("The combiner in the pipeline")
 struct MixtureTests {
     /// Users who mostly go from an item to the one that follows it.
-    private static func log(_ count: Int, seed: UInt64 = 5) -> [RecordBatch.Entry] {
+    static func log(_ count: Int, seed: UInt64 = 5) -> [RecordBatch.Entry] {
         var random = SeededRandom(seed: seed)
         var last: [Int: Int] = [:]
         return (0..<count).compactMap { place in

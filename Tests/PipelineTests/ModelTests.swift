@@ -10,11 +10,8 @@ import Teachers
 import TestKit
 import Testing
 
-/// One coordinator with a store that answers at once; what is for the lane of models waits for the test.
-final class Stage {
-    let configuration: PipelineConfiguration
-    let coordinator: Coordinator
-    var store = SimulatedStore()
+/// What is for the lane of models waits for the test.
+final class Stage: CoordinatorStage {
     /// Actions for the lane of models, in order, until taken.
     var forModels: [Action] = []
     var notes: [String] = []
@@ -36,16 +33,9 @@ final class Stage {
         configuration.teachers = try teachers.map { try TeacherRegistry.teacher(described: $0) }
         configuration.solveIntervalMilliseconds = 60_000
         configuration.modelLookIntervalMilliseconds = 5_000
-        self.configuration = configuration
         log = Shop.logs(partitions: 1, events: events, &random)[0]
-        for number in 0..<25 {
-            let id = try #require(ItemID("item-\(number)"))
-            store.items[id] = [0]
-        }
-        coordinator = Coordinator(configuration)
-        tell { $0.storeHealthChanged(StoreHealth(incarnation: "a")) }
-        tell { $0.sourceReady(interactionPartitions: 1, itemPartitions: 1) }
-        if owns { tell { $0.partitionsAssigned([0]) } }
+        super.init(configuration, items: 25, owns: owns)
+        begin()
     }
 
     /// Everything in the log is folded and committed.
@@ -69,47 +59,13 @@ final class Stage {
         tell { $0.received(batch) }
     }
 
-    /// Time passes, and the clock ticks once.
-    func pass(_ milliseconds: Milliseconds) {
-        coordinator.now += milliseconds
-        coordinator.wall += milliseconds
-        tell { $0.tick() }
-    }
-
-    func tell(_ body: (Coordinator) -> Void) {
-        body(coordinator)
-        var actions = coordinator.takeActions()
-        while !actions.isEmpty {
-            for action in actions { perform(action) }
-            actions = coordinator.takeActions()
-        }
-    }
-
-    private func perform(_ action: Action) {
+    override func perform(_ action: Action) {
         switch action {
-        case .prepare: coordinator.prepared(.success(()))
-        case .loadCatalogue:
-            let items = store.items.map { (id: $0.key, json: $0.value) }
-            coordinator.catalogueLoaded(
-                .success(StoredCatalogue(items: items, nextOffsets: [:])))
-        case .loadCheckpoint(let ticket): coordinator.checkpointLoaded(ticket, .success(nil))
-        case .readDeltas(let purpose, let after, let ticket):
-            coordinator.deltasRead(purpose, ticket, .success(store.deltas(after: after, limit: 9)))
-        case .claim(let partition, let ticket):
-            coordinator.claimed(partition, ticket, .success(store.claim(partition, clock: 1)))
-        case .load(let partition, let users, let ticket):
-            let stored = store.partitions[partition]?.users ?? [:]
-            coordinator.loaded(partition, users, ticket, .success(users.map { stored[$0] }))
-        case .commit(let commit):
-            let outcome = store.commit(commit)
-            coordinator.committed(
-                commit.partition, sequence: commit.sequence, .success(outcome))
-        case .foldAgain(let partition): coordinator.foldReady(partition)
         case .loadModel, .saveModel, .loadExternal, .loadExternalRecord, .solve, .cancelSolves:
             forModels.append(action)
         case .rank(let job): rankings.append(job)
         case .observe(.note(_, let text, _)): notes.append(text)
-        default: break
+        default: super.perform(action)
         }
     }
 
@@ -171,14 +127,10 @@ final class Stage {
     > {
         var request = RecommendRequest(user: try #require(UserID(user)))
         request.teacher = teacher
-        var answer: Result<Recommendation, PortError>?
-        tell { $0.recommend(request) { answer = $0 } }
-        return try #require(answer)
+        return try list(request)
     }
 
-    var info: String {
-        coordinator.infoSections().flatMap(\.lines).first { $0.key == "teacher_ease" }?.value ?? ""
-    }
+    var ease: String { info["teacher_ease"] ?? "" }
 }
 
 private func record(_ id: ItemID) -> ItemRecord? {
@@ -197,7 +149,7 @@ struct ModelTests {
         }
         #expect(early.code == .unavailable && early.reason.contains("being solved"))
         stage.tell { $0.solveProgressed("ease", order.ticket, 0.42) }
-        #expect(stage.info.contains("work=solving,progress=42"))
+        #expect(stage.ease.contains("work=solving,progress=42"))
 
         let model = try stage.solve(order)
         stage.tell { $0.solved("ease", order.ticket, .success(model), seconds: 1) }
@@ -207,7 +159,7 @@ struct ModelTests {
         let save = try #require(stage.takeSave())
         #expect(save.incarnation == "a" && save.teacher.version == order.version)
         stage.tell { $0.modelSaved("ease", save.ticket, .success(10)) }
-        #expect(stage.info.contains("work=none") && stage.info.contains("bytes=10"))
+        #expect(stage.ease.contains("work=none") && stage.ease.contains("bytes=10"))
 
         // Nothing has changed since: there is nothing to solve, however long it takes.
         stage.pass(120_000)
@@ -239,7 +191,7 @@ struct ModelTests {
         stage.tell { $0.solved("ease", order.ticket, .success(model), seconds: 1) }
         let save = try #require(stage.takeSave())
         stage.tell { $0.modelSaved("ease", save.ticket, .failure(PortError(.refused, "full"))) }
-        #expect(stage.info.contains("failure=serves, but was not stored: full"))
+        #expect(stage.ease.contains("failure=serves, but was not stored: full"))
         let before = try stage.list("ease").get()
         try stage.addEvent()
         stage.pass(60_000)
@@ -263,7 +215,7 @@ struct ModelTests {
                 "ease", order.ticket, .failure(.solve(.unsolvable("lambda is too small"))),
                 seconds: 1)
         }
-        #expect(stage.info.contains("lambda is too small"))
+        #expect(stage.ease.contains("lambda is too small"))
         #expect(stage.notes.contains { $0.contains("lambda is too small") })
         guard case .failure(let error) = try stage.list("ease") else {
             Issue.record("there is no model")

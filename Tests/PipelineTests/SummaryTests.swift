@@ -18,14 +18,16 @@ struct SummarySimulationTests {
     }
 
     private func run(
-        seed: UInt64, maker: SummaryConfiguration.Maker
+        seed: UInt64, maker: SummaryConfiguration.Maker, repairBlocks: Int = 0
     ) throws -> (world: World, logs: [[RecordBatch.Entry]], SummaryConfiguration) {
         var random = SeededRandom(seed: seed)
         let logs = logs(&random)
         var configuration = Shop.configuration(random: &random)
         let size = 1 + random.below(5)
         var summary = SummaryConfiguration(
-            maker, blocks: BlockRules(blockSize: size, openEventsMax: size + 900))
+            maker,
+            blocks: BlockRules(
+                blockSize: size, openEventsMax: size + 900, repairBlocks: repairBlocks))
         summary.retryMilliseconds = 50
         summary.jobMillisecondsMax = 2_000
         summary.jobsInFlightMax = 1 + random.below(4)
@@ -113,7 +115,33 @@ struct SummarySimulationTests {
             #expect(text == words.prefix(count).joined(separator: " "), "seed \(seed), \(user)")
             held += count
         }
-        #expect(held > 0, "seed \(seed)")
+        // Three questions in ten fail: with few attempts, all of a merge's may.
+        #expect(held > 0 || summary.attemptsMax <= 2, "seed \(seed), \(summary.attemptsMax)")
+    }
+
+    @Test(
+        "repaired every few blocks: every event counted once, every item of the history told of",
+        arguments: 1...20)
+    func repaired(seed: UInt64) throws {
+        let (world, logs, summary) = try run(
+            seed: seed, maker: .writer(ScriptedWriter()), repairBlocks: 2)
+        let expected = applied(logs)
+        for (user, blob) in world.store.partitions.values.flatMap(\.users) {
+            let state = try UserState(decoding: blob)
+            let events = try #require(expected[user])
+            let record = summary.blocks.recordOrNew(of: state, version: summary.maker.version)
+            #expect(record.lostCount == 0)
+            #expect(Int(record.eventCount) + state.openBlock.count == events.count)
+            let text = String(decoding: record.body, as: UTF8.self)
+            for event in events.prefix(events.count - state.openBlock.count) {
+                let title =
+                    Self.isKnown(event.item)
+                    ? "title of \(event.item)" : "#\(String(event.item.key, radix: 16))"
+                #expect(
+                    text.contains(title) || state.openBlock.contains { $0.item == event.item.key },
+                    "seed \(seed), \(user)")
+            }
+        }
     }
 
     @Test("the template's summaries are those of a plain fold, to the byte", arguments: 1...25)

@@ -68,19 +68,23 @@ extension Reference {
         }
 
         /// Mean losses of the histories' targets: of the item among all items, and of the whole answer, where the item
-        /// is listed. `identity` is added to the text vectors.
+        /// is listed. `identity` is added to the text vectors; `summaries` are the tokens before each history.
         public func losses(
-            items: [[Int]], listed: [Bool], identity: [[Double]], histories: [[Int]]
+            items: [[Int]], listed: [Bool], identity: [[Double]], histories: [[Int]],
+            summaries: [[Int]] = []
         ) -> (item: Double, answer: Double) {
             let vectors = zip(items, identity).map { tokens, own in
                 zip(textVector(tokens), own).map { $0 + $1 }
             }
             let scale = parameters["millrace.item_scale"][0]
             var (item, answer, targets, answered) = (0.0, 0.0, 0, 0)
-            for history in histories {
-                let inputs = history.dropLast().map { vectors[$0] }
+            for (number, history) in histories.enumerated() {
+                let summary = summaries.isEmpty ? [] : summaries[number]
+                let before = summary.isEmpty ? [] : [textVector(summary)]
+                let inputs = before + history.dropLast().map { vectors[$0] }
                 let states = historyStates(inputs)
-                for (row, target) in history.dropFirst().enumerated() {
+                for (place, target) in history.dropFirst().enumerated() {
+                    let row = before.count + place
                     let logits = vectors.map { scale * weighed(states[row], by: $0) }
                     item += logSumExp(logits) - logits[target]
                     targets += 1

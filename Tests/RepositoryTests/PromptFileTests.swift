@@ -8,6 +8,7 @@ func promptFiles() throws {
     let ranking = RankingPrompts.standard
     for (name, text) in [
         ("instruction", prompts.instruction), ("first", prompts.first), ("next", prompts.next),
+        ("merge", prompts.merge),
         ("rank-instruction", ranking.instruction), ("rank-question", ranking.question),
     ] {
         #expect(try Repository.file("Config/prompts/\(name).txt").text == text, "\(name)")

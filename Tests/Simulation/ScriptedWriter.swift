@@ -10,7 +10,8 @@ public struct ScriptedWriter: TextSummariser {
 
     /// The previous text, and one word an event.
     public static func text(_ request: SummaryRequest) -> String {
-        ([request.previous].compactMap { $0 } + request.block.map { "\($0.title)/\($0.event)" })
+        ([request.previous].compactMap { $0 } + request.parts
+            + request.block.map { "\($0.title)/\($0.event)" })
             .joined(separator: " ")
     }
 

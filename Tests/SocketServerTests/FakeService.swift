@@ -99,13 +99,13 @@ final class FakeService: RecommendationService {
         run { reply(.success(Self.list(["s1", "s2"]).items)) }
     }
 
-    func explain(user: UserID, item: ItemID, reply: @escaping Reply<Explanation>) {
+    func explain(_ request: ExplainRequest, reply: @escaping Reply<Explanation>) {
         run {
             reply(
                 .success(
                     Explanation(
-                        rank: 2, score: 0.5, sources: [.init(name: "rules", score: 0.25)],
-                        evidence: [.init(item: "a", contribution: 0.125)], removedBy: nil,
+                        rank: 2, score: 0.5, sources: [.init("rules", 0.25)],
+                        evidence: [.init("a", 0.125)], removedBy: nil,
                         asOf: Self.asOf)))
         }
     }

@@ -106,8 +106,13 @@ struct BlockTests {
         }
         let bare = state.encoded()
         #expect(UserState.digestedCount(of: bare) == bare.count)
+        // Events that the history has, had with another time, or never had.
         for _ in 0...random.below(9) {
-            state.openBlock.append(HistoryEntry(item: random.next(), seconds: 9, type: 2))
+            let known = state.history.randomElement(using: &random)
+            var entry = known ?? HistoryEntry(item: random.next(), seconds: 9, type: 2)
+            if random.chance(0.3) { entry.seconds = UInt32(random.below(9)) }
+            if random.chance(0.2) { entry.item = random.next() }
+            state.openBlock.append(entry)
         }
         state.summary = SummaryRecord(version: random.next(), body: [1, 2, 3]).encoded()
         let bytes = state.encoded()
@@ -115,5 +120,37 @@ struct BlockTests {
         #expect(UserState.digestedCount(of: bytes) == bare.count)
         #expect(Array(bytes.prefix(bare.count)) == bare)
         for end in 0..<bytes.count { _ = try? UserState(decoding: Array(bytes[..<end])) }
+    }
+
+    @Test(
+        "open events that the history has take a byte each; as they were stored before, they are read"
+    )
+    func openEvents() throws {
+        var state = UserState()
+        for index in 0..<20 as Range<UInt32> {
+            state.history.append(
+                HistoryEntry(
+                    item: UInt64(index) << 40 | 7, seconds: 1_700_000_000 + index, type: 1))
+        }
+        let bare = state.encoded()
+        state.openBlock = Array(state.history.suffix(9))
+        #expect(state.encoded().count == bare.count + 2 + 2 + 9)
+        var old = ByteWriter()
+        old.varint(2)
+        for entry in state.history.suffix(2) {
+            old.word64(entry.item)
+            old.byte(entry.type)
+            old.signed(entry == state.history.last ? 1 : Int64(entry.seconds))
+        }
+        old.append([5, 6])
+        var bytes = bare + [64, UInt8(old.bytes.count)] + old.bytes
+        state.openBlock = Array(state.history.suffix(2))
+        state.summary = [5, 6]
+        #expect(try UserState(decoding: bytes) == state)
+        // A place beyond the history is refused.
+        bytes = bare + [64, 3, 0x81, 0x40, 21]
+        #expect(throws: MalformedBytes.self) { try UserState(decoding: bytes) }
+        bytes[bytes.count - 1] = 20
+        #expect(try UserState(decoding: bytes).openBlock == [state.history[0]])
     }
 }

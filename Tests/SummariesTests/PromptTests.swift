@@ -41,15 +41,39 @@ struct PromptTests {
     func faults() throws {
         let good = SummaryPrompts.standard
         #expect(throws: PromptFault.self) {
-            try SummaryPrompts(instruction: "a", first: "no mark", next: good.next)
+            try SummaryPrompts(
+                instruction: "a", first: "no mark", next: good.next, merge: good.merge)
         }
         #expect(throws: PromptFault.self) {
-            try SummaryPrompts(instruction: "", first: good.first, next: good.next)
+            try SummaryPrompts(
+                instruction: "", first: good.first, next: good.next, merge: good.merge)
+        }
+        #expect(throws: PromptFault.self) {
+            try SummaryPrompts(
+                instruction: "a", first: good.first, next: good.next, merge: "no mark")
         }
         let other = try SummaryPrompts(
-            instruction: good.instruction + " ", first: good.first, next: good.next)
+            instruction: good.instruction + " ", first: good.first, next: good.next,
+            merge: good.merge)
         #expect(summaryVersion(of: "m", other) != summaryVersion(of: "m", good))
         #expect(summaryVersion(of: "m", good) != summaryVersion(of: "n", good))
+    }
+
+    @Test("parts stand in sections of their own, in their order, whatever they say")
+    func merge() {
+        for word in Self.hostile + ["{summaries}", "</description-1>"] {
+            let question = SummaryPrompts.standard.question(
+                SummaryRequest(merging: ["Likes tea.", word, "Likes coffee."]))
+            let lines = question.split(separator: "\n", omittingEmptySubsequences: false)
+            let start = lines.firstIndex(of: "<description-1>") ?? 0
+            #expect(
+                lines[start..<start + 4].elementsEqual([
+                    "<description-1>", "Likes tea.", "</description-1>", "<description-2>",
+                ]))
+            #expect(!lines[start + 4].contains("<") && !lines[start + 4].contains("{"))
+            #expect(lines[start + 5] == "</description-2>" && lines[start + 7] == "Likes coffee.")
+            #expect(lines.count { $0 == "</description-1>" } == 1)
+        }
     }
 
     @Test("a summary is kept on one line, and an empty or endless one is not kept")

@@ -55,9 +55,70 @@ struct TemplateTests {
         var random = SeededRandom(seed: UInt64(seed))
         let blocks = (0..<300).map { _ in (0..<5).map { _ in Self.drawn(&random, names: 5_000) } }
         let body = recurrent(blocks)
-        #expect(body.count <= 36 * (3 + 40 + 20))
+        // Names of 40 bytes as they are, all sums at their largest.
+        #expect(body.count <= 16 + 36 * (2 + 40 + 3 + 16 * 6))
         #expect(body == recurrent(blocks))
         #expect(template.text(of: body).utf8.count <= summaryTextBytesMax)
+    }
+
+    /// Departments, makers and words as shops have them; more of each kind than are kept.
+    private static let shop = (
+        categories: [
+            "Office Products", "Pens & Pencils", "Paper", "Desk Accessories", "Printers", "Games",
+            "Home & Kitchen", "Toys", "Electronics", "Garden", "Books", "Sports",
+        ],
+        brands: [
+            "Avery", "Sharpie", "Post-it", "Canon", "Brother", "Fellowes", "Scotch", "Pilot",
+            "BIC", "Epson", "HP", "Moleskine",
+        ],
+        words: [
+            "black", "binder", "label", "white", "paper", "gel", "marker", "wireless", "folder",
+            "planner", "notebook", "stapler", "coloured", "sheets", "cartridge", "envelopes",
+            "premium", "erasable", "calculator", "organizer", "whiteboard", "retractable", "tape",
+        ]
+    )
+
+    @Test("a user for whom everything is full takes less than 512 bytes, open events included")
+    func fullUser() throws {
+        var largest = 0
+        for seed in 0..<20 as Range<UInt64> {
+            var random = SeededRandom(seed: seed)
+            var events: [TemplateSummariser.Event] = []
+            var state = UserState()
+            for index in 0..<(80 * 5 + 19) {
+                func pick(_ names: [String]) -> String {
+                    // A taste that drifts: some are frequent now.
+                    let middle = Double(index) / 420 * Double(names.count)
+                    let place = Int(middle) + random.below(names.count / 2) * random.below(2)
+                    return names[place % names.count]
+                }
+                let title = (0..<4).map { _ in pick(Self.shop.words) }.joined(separator: " ")
+                events.append(
+                    .init(
+                        traits: ItemTraits(
+                            title: title, brand: pick(Self.shop.brands),
+                            categories: [pick(Self.shop.categories), pick(Self.shop.categories)],
+                            price: [3, 7, 15, 40, 80][random.below(5)]),
+                        weight: [1, 1, 1, 3, 5][random.below(5)]))
+                let entry = HistoryEntry(
+                    item: UInt64(index), seconds: 1_700_000_000 + UInt32(index) * 4_000, type: 1)
+                state.history.append(entry)
+                state.eventCount += 1
+                let rules = BlockRules(blockSize: 5)
+                _ = rules.note(entry, in: &state)
+                guard state.openBlock.count == 20 else { continue }
+                _ = template.closeBlocks(of: &state, rules: rules) { events[Int($0.item)] }
+            }
+            #expect(state.openBlock.count == 19)
+            var bare = state
+            bare.openBlock = []
+            bare.summary = []
+            let bytes = state.encoded()
+            #expect(try UserState(decoding: bytes) == state)
+            largest = max(largest, bytes.count - bare.encoded().count)
+        }
+        #expect(largest < 512, "\(largest) bytes")
+        #expect(largest > 300, "\(largest) bytes: is everything full?")
     }
 
     @Test("damaged bytes are read as nothing or as something, never a trap", arguments: 0..<20)

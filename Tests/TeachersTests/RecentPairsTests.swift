@@ -204,6 +204,28 @@ struct ObservedEventTests {
         #expect(try edits.next() == nil)
     }
 
+    @Test("with the summary that the model reads, up to the longest that is stored")
+    func summaries() throws {
+        var (short, long) = (Self.event(3), Self.event(70))
+        short.user.summary = [7]
+        long.user.summary = [UInt8](repeating: 9, count: UserState.summaryBytesMax)
+        let events = [short, Self.event(3), long]
+        var writer = StatisticsEditsWriter()
+        for event in events { writer.append(.observed(event)) }
+        let bytes = writer.finish(nextOffset: 3, fingerprint: 9)
+        var edits = try StatisticsEdits(bytes)
+        for event in events { #expect(try edits.next() == .observed(event)) }
+        #expect(try edits.next() == nil)
+        // Without any, edits are what an earlier version reads.
+        #expect(bytes[0] == 3)
+        writer.append(.observed(events[1]))
+        #expect(writer.finish(nextOffset: 3, fingerprint: 9)[0] == 2)
+        long.user.summary.append(9)
+        writer.append(.observed(long))
+        edits = try StatisticsEdits(writer.finish(nextOffset: 3, fingerprint: 9))
+        #expect(throws: MalformedBytes.self) { try edits.next() }
+    }
+
     @Test("a longer history is written down by its newest part, and says how long it was")
     func longHistory() throws {
         let event = Self.event(1_500)

@@ -50,7 +50,31 @@ public struct ReportedDifference: Sendable, Hashable {
     public var gain: Estimate
 }
 
-public struct EvaluationReport: Sendable, Hashable {
+/// A chart of something else than accuracy, with what it says.
+public struct ReportedFigure: Sendable {
+    public var heading: String
+    public var text: String
+    public var chart: SVGChart
+
+    public init(_ heading: String, _ text: String, _ chart: SVGChart) {
+        self.heading = heading
+        self.text = text
+        self.chart = chart
+    }
+}
+
+/// One user, to be looked at.
+public struct ReportedExample: Sendable, Hashable {
+    public var title: String
+    public var lines: [ReportedFact]
+
+    public init(_ title: String, _ lines: [ReportedFact]) {
+        self.title = title
+        self.lines = lines
+    }
+}
+
+public struct EvaluationReport: Sendable {
     public var title: String
     /// How it was done, in a sentence or two.
     public var method: String
@@ -61,6 +85,10 @@ public struct EvaluationReport: Sendable, Hashable {
     public var differences: [ReportedDifference]
     /// What a reader must know before believing the numbers.
     public var warnings: [String]
+    /// What happened on the way, in the charts over time.
+    public var markers: [SVGChart.Marker] = []
+    public var figures: [ReportedFigure] = []
+    public var examples: [ReportedExample] = []
 
     /// Sums up outcomes of the same events, one list a source; the last source is the baseline of the differences.
     public init(
@@ -152,7 +180,7 @@ public struct EvaluationReport: Sendable, Hashable {
         _ title: String, _ yLabel: String, _ note: String,
         _ points: (ReportedSource) -> [SeriesPoint]
     ) -> SVGChart {
-        SVGChart(
+        var chart = SVGChart(
             title: title, note: note, xLabel: "time of the event (UTC)", yLabel: yLabel,
             xScale: .time,
             series: sources.map { source in
@@ -162,6 +190,8 @@ public struct EvaluationReport: Sendable, Hashable {
                         SVGChart.Point(x: Double($0.time), y: $0.mean, error: $0.standardError)
                     })
             })
+        chart.markers = markers
+        return chart
     }
 
     private func plain(_ count: Int) -> String { grouped(count) }

@@ -21,10 +21,15 @@ extension EvaluationReport {
         for warning in warnings {
             out += "<p class=\"warning\">\(SVGChart.escaped(warning))</p>\n"
         }
-        out += tiles
-        out += accuracyTable
+        if !sources.isEmpty { out += tiles + accuracyTable }
         for chart in charts() { out += "<figure>\n\(chart.svg)</figure>\n" }
         out += breakdownTables
+        for figure in figures {
+            out += "<h2>\(SVGChart.escaped(figure.heading))</h2>\n"
+            out += "<p class=\"method\">\(SVGChart.escaped(figure.text))</p>\n"
+            out += "<figure>\n\(figure.chart.svg)</figure>\n"
+        }
+        out += exampleCards
         out += provenance
         return out + "</main>\n</body>\n</html>\n"
     }
@@ -72,11 +77,22 @@ extension EvaluationReport {
             let rows = groupRows(breakdown)
             guard rows.count > 1 else { continue }
             let heading = breakdown.prefix(1).uppercased() + breakdown.dropFirst()
-            out += "<h2>By \(SVGChart.escaped(breakdown))</h2>\n"
-            out += Self.table(
-                [heading, "Events"] + sources.map { "\($0.name), HR/NDCG" }, rows)
+            out += "<h2>By \(SVGChart.escaped(breakdown)), HR/NDCG</h2>\n"
+            out += Self.table([heading, "Events"] + sources.map(\.name), rows)
         }
         return out
+    }
+
+    private var exampleCards: String {
+        guard !examples.isEmpty else { return "" }
+        let cards = examples.map { example in
+            let lines = example.lines.map {
+                "<dt>\(SVGChart.escaped($0.name))</dt><dd>\(SVGChart.escaped($0.value))</dd>"
+            }
+            return
+                "<h3>\(SVGChart.escaped(example.title))</h3>\n<dl>\(lines.joined(separator: "\n"))</dl>\n"
+        }
+        return "<h2>Users at the end of the log</h2>\n" + cards.joined()
     }
 
     private var provenance: String {
@@ -113,6 +129,7 @@ extension EvaluationReport {
         main{max-width:920px;margin:0 auto;padding:32px 20px 64px}
         h1{font-size:26px;line-height:1.25;margin:0 0 8px}
         h2{font-size:18px;margin:36px 0 8px}
+        h3{font-size:15px;margin:20px 0 4px}
         .method,.soft,dt,.unit{color:var(--soft)}
         .method{margin:0 0 20px;max-width:70ch}
         .soft{font-size:13px;margin:4px 0 0}

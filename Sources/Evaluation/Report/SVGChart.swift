@@ -33,6 +33,17 @@ public struct SVGChart: Sendable {
         }
     }
 
+    /// Something that happened: a line across the chart.
+    public struct Marker: Sendable, Hashable {
+        public var x: Double
+        public var label: String
+
+        public init(x: Double, label: String) {
+            self.x = x
+            self.label = label
+        }
+    }
+
     public var title: String
     /// What is measured, over what, and how the band is meant.
     public var note: String
@@ -42,6 +53,8 @@ public struct SVGChart: Sendable {
     public var xScale: ChartScale
     public var yScale: ChartScale
     public var series: [Series]
+    /// Drawn where they lie between the first point and the last.
+    public var markers: [Marker] = []
 
     public init(
         title: String, note: String = "", xLabel: String, yLabel: String,
@@ -75,7 +88,12 @@ public struct SVGChart: Sendable {
         let x = ChartAxis(xScale, values: points.map(\.x), fromZero: false, count: 7)
         let y = ChartAxis(
             yScale,
-            values: points.flatMap { [$0.y - $0.error, $0.y + $0.error].map { max(0, $0) } },
+            values: points.flatMap { point in
+                // A band ends at zero, where what is measured cannot be less.
+                [point.y - point.error, point.y + point.error].map {
+                    point.y < 0 ? $0 : max(0, $0)
+                }
+            },
             fromZero: true, count: 5)
         var out = """
             <svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" \
@@ -91,6 +109,7 @@ public struct SVGChart: Sendable {
         if !note.isEmpty { out += label(note, x: 20, y: 51, kind: "soft") }
         out += legend(y: top - 22)
         out += marks(x, y)
+        out += markerLines(x)
         for index in series.indices { out += band(index, x, y) }
         for index in series.indices { out += line(index, x, y) }
         return out + "</svg>\n"
@@ -151,6 +170,25 @@ public struct SVGChart: Sendable {
             transform="translate(17 \(Self.text(side))) rotate(-90)">\(Self.escaped(yLabel))</text>
 
             """
+        return out
+    }
+
+    private func markerLines(_ x: ChartAxis) -> String {
+        let low = Self.height - Self.bottom
+        var out = ""
+        for marker in markers where marker.x >= x.low && marker.x <= x.high {
+            let at = place(marker.x, x)
+            let isRight = at > Self.width - 160
+            out += """
+                <line class="axis" x1="\(Self.text(at))" x2="\(Self.text(at))" \
+                y1="\(Self.text(top))" y2="\(Self.text(low))" stroke="#7d8894" \
+                stroke-dasharray="3 3"/>
+
+                """
+            out += label(
+                marker.label, x: at + (isRight ? -5 : 5), y: top + 11, kind: "soft",
+                anchor: isRight ? "end" : nil)
+        }
         return out
     }
 

@@ -79,6 +79,6 @@ struct RecommendCommand: ParsableCommand {
         let field = { (name: String) in asOf[name]?.text ?? "?" }
         Terminal.line(
             "rung \(field("rung")), as of partition \(field("partition")) "
-                + "offset \(field("offset")), \(field("age_ms")) ms old")
+                + "offset \(field("offset")), \(field("age_ms")) ms old; list \(field("id"))")
     }
 }

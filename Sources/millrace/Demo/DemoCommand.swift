@@ -88,15 +88,23 @@ struct DemoCommand: ParsableCommand {
                 + "(\(grouped(Int(Double(events) / seconds)))/s, every one scored before it was learned)"
         )
         let name = folder.split(separator: "/").last.map(String.init) ?? folder
-        let page = StreamReport(
+        var page = StreamReport(
             title: "Millrace on \(name), streamed", windows: info.windows, learnt: info.learnt,
+            journal: try StreamJournal(client),
             facts: [
                 (name: "events", value: grouped(events)), (name: "items", value: grouped(items)),
                 (name: "users", value: grouped(info.users)),
                 (name: "bytes per user in Redis", value: "\(info.userBytes / max(1, info.users))"),
                 (name: "partitions", value: "\(partitionCount)"),
                 (name: "seconds", value: fixed(seconds, 1)),
+                (
+                    name: "event to feed",
+                    value: FreshnessProbe.text(
+                        try FreshnessProbe(client: client, user: "millrace-probe", type: "view")
+                            .run())
+                ),
             ])
+        page.examples = try StreamExamples.of(try replay.busiestUsers(3), client)
         Terminal.write(page.text)
         try write(page.html, to: report)
         for (index, chart) in page.charts.enumerated() {

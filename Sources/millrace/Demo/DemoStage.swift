@@ -11,6 +11,7 @@ final class DemoStage {
     var socket: String { folder + "/millrace.sock" }
     var operationsSocket: String { folder + "/operations.sock" }
     private var children: [ChildProcess] = []
+    private var daemon: ChildProcess?
 
     /// Starts Redis and the broker; the daemon comes with `startDaemon`.
     init(partitions: Int32) throws {
@@ -69,6 +70,7 @@ final class DemoStage {
         let daemon = try ChildProcess(
             [ChildProcess.ownPath, "serve", "--config", settingsFile], log: folder + "/daemon.log")
         children.append(daemon)
+        self.daemon = daemon
         for _ in 0..<600 {
             guard daemon.isRunning else { break }
             if let client = try? SocketClient(path: socket),
@@ -79,6 +81,24 @@ final class DemoStage {
             usleep(100_000)
         }
         throw CommandFailure("the daemon did not become ready: see \(folder)/daemon.log")
+    }
+
+    /// Has the daemon serve with the model in a folder, by a reload.
+    func serve(model: String) throws {
+        let settings = try String(contentsOfFile: settingsFile, encoding: .utf8)
+        let more = """
+            model:
+              folder: \(model)
+              adapters: \(folder)/adapters
+            refresh:
+              niceness: 0  # nobody else wants the processor here
+
+            """
+        try write(settings + more, to: settingsFile)
+        guard let daemon, daemon.isRunning else {
+            throw CommandFailure("the daemon has ended: see \(folder)/daemon.log")
+        }
+        kill(daemon.pid, SIGHUP)
     }
 
     /// The configuration of our own producers: the daemon's.

@@ -47,6 +47,11 @@ extension DemoCommand {
                 + "\(info.userBytes / max(1, info.users)) bytes a user")
         let user = batch.busiestUser
         try tour(of: user, client, stage)
+        try refresh(
+            catalogue: catalogue + batch.items, events: batch.events, showing: user, client, stage,
+            &signals)
+        say("look around: redis-cli -s \(stage.socket) INFO")
+        say("metrics: curl -s --unix-socket \(stage.operationsSocket) http://localhost/metrics")
         guard !once, isatty(STDOUT_FILENO) == 1 else { return }
         try live(&simulator, producer, items, user, client, stage, &signals)
     }
@@ -118,8 +123,6 @@ extension DemoCommand {
             say("why the first? REC.EXPLAIN \(user) \(second.id)")
             try explain(user, second.id, client)
         }
-        say("look around: redis-cli -s \(stage.socket) INFO")
-        say("metrics: curl -s --unix-socket \(stage.operationsSocket) http://localhost/metrics")
     }
 
     /// Who makes the list: `mix` once the combiner has learnt enough.
@@ -128,14 +131,16 @@ extension DemoCommand {
         return Self.elements(reply).first?["rung"]?.text ?? "?"
     }
 
-    private func list(of user: String, _ client: SocketClient) throws -> [ShownItem] {
-        let reply = try client.ask("REC.GET", user, "COUNT", "8")
+    func list(
+        of user: String, _ client: SocketClient, mode: String = "auto"
+    ) throws -> [ShownItem] {
+        let reply = try client.ask("REC.GET", user, "COUNT", "8", "MODE", mode)
         let ids = Self.elements(reply).compactMap(\.text)
         let titles = try client.titles(ids)
         return ids.map { ShownItem(id: $0, title: titles[$0]) }
     }
 
-    private func show(_ items: [ShownItem], before: [ShownItem] = []) {
+    func show(_ items: [ShownItem], before: [ShownItem] = []) {
         for (place, item) in items.enumerated() {
             var mark = " "
             if !before.isEmpty {
@@ -148,30 +153,9 @@ extension DemoCommand {
     }
 
     private func explain(_ user: String, _ item: String, _ client: SocketClient) throws {
-        let reply = try client.ask("REC.EXPLAIN", user, item)
-        guard case .map(let pairs) = reply else { return }
-        for pair in pairs {
-            switch pair.value {
-            case .map(let inner):
-                let text = inner.prefix(3).map { "\($0.key.text ?? "?") \(Self.short($0.value))" }
-                Terminal.line("    \(pair.key.text ?? "?"): \(text.joined(separator: ", "))")
-            case .array(let inner):
-                Terminal.line(
-                    "    \(pair.key.text ?? "?"): \(inner.prefix(3).map(Self.short).joined(separator: "; "))"
-                )
-            default: Terminal.line("    \(pair.key.text ?? "?"): \(Self.short(pair.value))")
-            }
-        }
-    }
-
-    private static func short(_ reply: Reply) -> String {
-        switch reply {
-        case .double(let value): fixed(value, 5)
-        case .map(let pairs):
-            pairs.map { "\($0.key.text ?? "?") \(short($0.value))" }.joined(separator: " ")
-        case .array(let values): values.map(short).joined(separator: " ")
-        default: Terminal.harmless(reply.text ?? "-")
-        }
+        let shown = ExplanationShown(try client.ask("REC.EXPLAIN", user, item, "EVENTS"), count: 3)
+        let titles = try client.titles(shown.items)
+        for line in shown.lines(user: user, titles: titles) { Terminal.line("    " + line) }
     }
 
     static func elements(_ reply: Reply) -> [Reply] {

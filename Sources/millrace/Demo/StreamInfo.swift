@@ -5,6 +5,8 @@ import WireProtocol
 /// One window of the daemon's prequential accuracy.
 struct StreamWindow {
     var time: Double
+    /// Of the daemon's clock, in milliseconds.
+    var wall: Double
     var events: Int
     var scored: Int
     var rulesHits: Int
@@ -14,6 +16,7 @@ struct StreamWindow {
 
     init(_ fields: [String: String]) {
         time = fields["time"].flatMap { Double($0) } ?? 0
+        wall = fields["wall"].flatMap { Double($0) } ?? 0
         events = fields["events"].flatMap { Int($0) } ?? 0
         scored = fields["scored"].flatMap { Int($0) } ?? 0
         rulesHits = fields["rules_hits"].flatMap { Int($0) } ?? 0
@@ -25,6 +28,7 @@ struct StreamWindow {
     static func + (left: StreamWindow, right: StreamWindow) -> StreamWindow {
         var sum = left
         sum.time = max(left.time, right.time)
+        sum.wall = max(left.wall, right.wall)
         sum.events += right.events
         sum.scored += right.scored
         sum.rulesHits += right.rulesHits

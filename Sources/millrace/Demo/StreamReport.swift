@@ -6,7 +6,9 @@ struct StreamReport {
     let title: String
     let windows: [StreamWindow]
     let learnt: [LearntSource]
+    let journal: StreamJournal
     let facts: [(name: String, value: String)]
+    var examples: [ReportedExample] = []
 
     /// The second half of the events: what offline evaluation scores too, after its warm-up.
     private var judged: StreamWindow {
@@ -55,6 +57,7 @@ struct StreamReport {
                 })
     }
 
+    /// Every event, by the two rungs that need no learning.
     var charts: [SVGChart] {
         [
             chart("HR@10 over time", "share of events whose item was in the list of ten") {
@@ -76,7 +79,7 @@ struct StreamReport {
             xLabel: "time of the event", yLabel: String(title.prefix { $0 != " " }), xScale: .time,
             series: [
                 SVGChart.Series(
-                    name: "rules + popularity (served)",
+                    name: "rules + popularity",
                     points: merged.map { SVGChart.Point(x: $0.time, y: values($0).0) }),
                 SVGChart.Series(
                     name: "popularity alone",
@@ -93,39 +96,102 @@ struct StreamReport {
         }.filter { $0.scored > 0 }
     }
 
-    var html: String {
-        let rows = facts.map {
-            "<tr><th>\(Self.escaped($0.name))</th><td>\(Self.escaped($0.value))</td></tr>"
-        }
-        return """
-            <!doctype html>
-            <html lang="en"><head><meta charset="utf-8">
-            <meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta name="color-scheme" content="light dark"><title>\(Self.escaped(title))</title>
-            <style>
-            body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-            pre, table { font-size: 0.95rem } th { text-align: left; padding-right: 1.5rem; font-weight: 500 }
-            svg { max-width: 100%; height: auto }
-            </style></head><body>
-            <h1>\(Self.escaped(title))</h1>
-            <pre>\(Self.escaped(text))</pre>
-            \(charts.map { "<figure>\($0.svg)</figure>" }.joined(separator: "\n"))
-            <table>\(rows.joined(separator: "\n"))</table>
-            </body></html>
+    // MARK: - The page
 
-            """
+    var html: String {
+        var report = EvaluationReport(
+            title: title,
+            method:
+                "The log went through Kafka into the daemon. Lists were made by the code that serves, from what "
+                + "was known just before each event, and the event was learned afterwards. The first table is about "
+                + "the events that the combiner learns from; nothing was left out as a warm-up, so the beginning "
+                + "counts against it.",
+            facts: facts.map { ReportedFact($0.name, $0.value) }, files: [],
+            cutoff: 10, outcomes: journal.sources, warnings: warnings)
+        report.markers = journal.models
+        report.examples = examples
+        report.figures = figures
+        return report.html
     }
 
-    private static func escaped(_ text: String) -> String {
-        var out = ""
-        for character in text {
-            switch character {
-            case "<": out += "&lt;"
-            case ">": out += "&gt;"
-            case "&": out += "&amp;"
-            default: out.append(character)
-            }
+    private var warnings: [String] {
+        var warnings = journal.missing.sorted { $0.key < $1.key }.map {
+            "\(grouped($0.value)) lists had nothing of the source \($0.key): they count as its misses"
         }
-        return out
+        if journal.dropped > 0 {
+            warnings.append(
+                "\(grouped(journal.dropped)) older entries of the journal were not kept")
+        }
+        return warnings
+    }
+
+    private var figures: [ReportedFigure] {
+        var figures: [ReportedFigure] = []
+        if let chart = weightsChart {
+            let served = Dictionary(grouping: journal.weights, by: \.serves)
+                .map { "\($0.key) \($0.value.count) times" }.sorted()
+            figures.append(
+                ReportedFigure(
+                    "What the combiner goes by",
+                    "Weights of the first stage for features in units of their deviation, the largest at the end "
+                        + "of the log, whenever a new fit came into force. What ordered lists then: "
+                        + served.joined(separator: ", ") + ".", chart))
+        }
+        if let chart = throughputChart {
+            figures.append(
+                ReportedFigure(
+                    "Throughput",
+                    "Events a second that were decoded, scored by two rungs, folded and stored.",
+                    chart))
+        }
+        figures += charts.map {
+            ReportedFigure(
+                $0.title.replacing(" over time", with: "") + " of all events",
+                "Every event of the log, by the two rungs that answer without learning.", $0)
+        }
+        return figures
+    }
+
+    private static let weightsShown = 6
+
+    private var weightsChart: SVGChart? {
+        guard let last = journal.weights.last, journal.weights.count > 1 else { return nil }
+        let names = last.values.sorted {
+            (abs($1.value), $0.key) < (abs($0.value), $1.key)
+        }.prefix(Self.weightsShown).map(\.key)
+        var chart = SVGChart(
+            title: "Weights of the combiner over time", note: "larger means: counts more",
+            xLabel: "time of the event (UTC)", yLabel: "weight", xScale: .time,
+            series: names.map { name in
+                SVGChart.Series(
+                    name: name,
+                    points: journal.weights.map {
+                        SVGChart.Point(x: $0.time, y: $0.values[name] ?? 0)
+                    })
+            })
+        chart.markers = journal.models
+        return chart
+    }
+
+    private var throughputChart: SVGChart? {
+        let windows = windows.filter { $0.wall > 0 }
+        guard let first = windows.first, windows.count > 4 else { return nil }
+        let step = max(1, windows.count / 50)
+        var points: [SVGChart.Point] = []
+        var (before, events) = (first.wall, 0)
+        for (index, window) in windows.dropFirst().enumerated() {
+            events += window.events
+            guard index % step == step - 1, window.wall > before else { continue }
+            points.append(
+                SVGChart.Point(
+                    x: (window.wall - first.wall) / 1_000,
+                    y: Double(events) / (window.wall - before) * 1_000))
+            (before, events) = (window.wall, 0)
+        }
+        guard points.count > 2 else { return nil }
+        return SVGChart(
+            title: "Events a second", note: "measured by the daemon",
+            xLabel: "seconds of the replay",
+            yLabel: "events/s", series: [SVGChart.Series(name: "ingest", points: points)])
     }
 }

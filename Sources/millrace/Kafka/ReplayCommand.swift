@@ -22,6 +22,9 @@ struct ReplayCommand: ParsableCommand {
     var speed: Double?
     @Flag(help: "Leave items.jsonl out.") var noItems = false
     @Option(help: "Write the daemon's prequential report to this HTML file.") var report: String?
+    @Option(
+        help: "For the report: a user whose feed is timed, by a hundred real events after the log.")
+    var probe: String?
 
     func validate() throws {
         if let speed, !(speed > 0 && speed <= 1e9) {
@@ -61,14 +64,18 @@ struct ReplayCommand: ParsableCommand {
             throw CommandFailure(
                 "the daemon measured nothing: set serving.prequential: true and restart it")
         }
+        var facts = [
+            (name: "events", value: grouped(events)), (name: "users", value: grouped(info.users)),
+        ]
+        if let probe, let type = settings.events.types.first(where: { $0.weight > 0 })?.name {
+            let timed = try FreshnessProbe(client: client, user: probe, type: type).run()
+            facts.append((name: "event to feed", value: FreshnessProbe.text(timed)))
+        }
         let page = StreamReport(
             title:
                 "Millrace on \(folder.split(separator: "/").last.map(String.init) ?? folder), streamed",
-            windows: info.windows, learnt: info.learnt,
-            facts: [
-                (name: "events", value: grouped(events)),
-                (name: "users", value: grouped(info.users)),
-            ])
+            windows: info.windows, learnt: info.learnt, journal: try StreamJournal(client),
+            facts: facts, examples: try StreamExamples.of(try replay.busiestUsers(3), client))
         Terminal.write(page.text)
         try write(page.html, to: report)
         Terminal.line("report: \(report)")

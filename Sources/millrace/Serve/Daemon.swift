@@ -130,7 +130,8 @@ final class Daemon: Sendable {
                 }))
         self.sink.withLock { $0 = sink }
         self.pipeline.withLock { $0 = pipeline }
-        let loader = ModelLoader(pipeline: pipeline, observer: telemetry)
+        let loader = ModelLoader(
+            pipeline: pipeline, summariser: settings.summaries.summariser, observer: telemetry)
         let desk = RefreshDesk(
             model: settings.model, refresh: settings.refresh, pipeline: pipeline, loader: loader,
             lease: store, observer: telemetry, clock: clock)

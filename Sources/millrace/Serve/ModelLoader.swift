@@ -12,12 +12,15 @@ import Pipeline
 import Ports
 import Recommender
 import Settings
+import Summaries
 import Tensors
 
 final class ModelLoader: Sendable {
     private let lane = Lane(name: "model")
     private let pipeline: Pipeline
     private let observer: any Observer
+    /// Whose summaries a model can have been trained on; nil when another writer's are kept, or none.
+    private let template: TemplateSummariser?
 
     /// Of the model without an adapter, and of what serves.
     struct Versions: Sendable, Equatable {
@@ -28,7 +31,8 @@ final class ModelLoader: Sendable {
     /// Texts the item cache keeps at most.
     private static let textsKeptMax = 2_000_000
 
-    init(pipeline: Pipeline, observer: any Observer) {
+    init(pipeline: Pipeline, summariser: SummarySettings.Maker, observer: any Observer) {
+        template = summariser == .template ? TemplateSummariser() : nil
         self.pipeline = pipeline
         self.observer = observer
     }
@@ -126,7 +130,8 @@ final class ModelLoader: Sendable {
         let model = ServedModel(
             version: folder.version, parameters: folder.parameters,
             items: folder.items.map(\.key), beginToken: folder.beginToken,
-            endToken: folder.endToken, tokens: { folder.tokens(of: $0) })
+            endToken: folder.endToken, tokens: { folder.tokens(of: $0) },
+            summaryTokens: summaryTokens(folder))
         var cache = TextVectorCache(
             textVersion: folder.textVersion, width: model.width, capacity: Self.textsKeptMax)
         let file = settings.cacheFolder.map {
@@ -163,6 +168,19 @@ final class ModelLoader: Sendable {
                 ("computed", "\(cache.computedCount)"),
             ])
         store(cache, in: file)
+    }
+
+    /// How a stored summary is read; nil when the model reads none, or none that is kept here.
+    private func summaryTokens(_ folder: ItemModelFolder) -> (@Sendable ([UInt8]) -> [Int32])? {
+        guard let reading = folder.parameters.layout.shape.summaries else { return nil }
+        guard let template, template.version == reading.summariserVersion else {
+            note(
+                .warning,
+                "the model was trained with summaries that are not kept here: it is read without "
+                    + "them (summaries.summariser: template)", [("version", folder.version)])
+            return nil
+        }
+        return { folder.summaryTokens(of: template.text(ofStored: $0)) }
     }
 
     private func store(_ cache: TextVectorCache, in file: String?) {

@@ -34,7 +34,8 @@ extension Assembly {
                 })
         }
         let blocks = BlockRules(
-            blockSize: from.blockSize, openEventsMax: max(from.openEventsMax, from.blockSize))
+            blockSize: from.blockSize, openEventsMax: max(from.openEventsMax, from.blockSize),
+            repairBlocks: from.repairBlocks)
         var to = SummaryConfiguration(maker, blocks: blocks)
         to.jobsInFlightMax = from.jobsMax
         to.jobsPerMinuteMax = from.jobsPerMinuteMax
@@ -70,7 +71,8 @@ extension Assembly {
             try promptText(folder, name, "summaries.prompts")
         }
         return try SummaryPrompts(
-            instruction: text("instruction"), first: text("first"), next: text("next"))
+            instruction: text("instruction"), first: text("first"), next: text("next"),
+            merge: text("merge"))
     }
 
     /// Nil where no language model ranks lists.

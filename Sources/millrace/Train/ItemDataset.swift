@@ -1,39 +1,65 @@
 // What a model is trained and judged on: histories as numbers of items.
 
+import Alignment
 import Evaluation
 import Interactions
+import Summaries
 
 struct ItemDataset {
     struct Case {
         var history: [Int32]
         var target: Int32
+        /// The summary that was stored just before; empty without.
+        var summary = ""
+    }
+
+    /// A history to learn from, and the summary that was stored before its first item.
+    struct Sequence {
+        var items: [Int32]
+        var summary = ""
     }
 
     var ids: [ItemID] = []
     var titles: [String] = []
     /// 1 for items that are ranked.
     var listed: [UInt8] = []
-    var train: [[Int32]] = []
+    var train: [Sequence] = []
+    /// Whose each of them is.
+    var users: [UInt64] = []
     var validation: [Case] = []
     /// Empty for a log unless wanted: `millrace eval` judges a model event by event there.
     var test: [Case] = []
     /// Whether items of the history are ranked too.
     var ranksSeen = false
     private var numbers: [ItemID: Int32] = [:]
+    /// By number; nil for items without a record.
+    private var traits: [ItemTraits?] = []
 
     /// The fixed split released with TCA4Rec: train, selection and test rows. Of the train rows the oldest share only,
-    /// when it is not all.
-    init(office folder: String, share: Double = 1) throws {
+    /// when it is not all. What stands before the last `historyMax` items of a row is in its summary; there every whole
+    /// block counts, because rows are too short for several.
+    init(office folder: String, historyMax: Int, share: Double = 1) throws {
         let split = try OfficeSplit(folder: folder, test: "test_5000.csv")
         let selection = try OfficeSplit(folder: folder, test: "valid_5000.csv")
         for record in split.items { add(record) }
         let rows =
             share < 1
             ? Array(split.trainByTime.prefix(Int(Double(split.train.count) * share))) : split.train
-        train = rows.map { ($0.history + [$0.target]).map { number(of: $0.item) } }
+        train = rows.map { row in
+            let all = (row.history + [row.target]).map { number(of: $0.item) }
+            let before = all.dropLast(historyMax + 1)
+            return Sequence(items: Array(all.dropFirst(before.count)), summary: summary(of: before))
+        }
+        users = rows.map(\.target.user.key)
         validation = selection.test.map { one(of: $0) }
         test = split.test.map { one(of: $0) }
         ranksSeen = true
+    }
+
+    private func summary(of items: some Swift.Sequence<Int32>) -> String {
+        var trail = SummaryTrail(blocksAtOnce: 1)
+        for item in items { trail.note(traits[Int(item)], weight: 1) }
+        return trail.text
     }
 
     /// A log: histories of positive events, of the oldest `share` of them; the newest of those are for the test, and
@@ -47,33 +73,72 @@ struct ItemDataset {
         for change in log.changes {
             switch change {
             case .item(let record): add(record)
-            case .interaction(let event):
-                if log.types[event.type].weight > 0 { events.append(event) }
+            case .interaction(let event): events.append(event)
             }
         }
-        if share < 1 { events.removeLast(events.count - Int(Double(events.count) * share)) }
-        let end = events.count - Int(Double(events.count) * testShare)
-        let border = end - Int(Double(events.count) * validationShare)
-        var histories: [UserID: [Int32]] = [:]
-        for event in events[..<border] {
-            let item = number(of: event.item)
-            if histories[event.user]?.last != item {
-                histories[event.user, default: []].append(item)
+        // Borders are among the positive events; the others are for summaries alone.
+        var positive = events.indices.filter { log.types[events[$0].type].weight > 0 }
+        if share < 1 { positive.removeLast(positive.count - Int(Double(positive.count) * share)) }
+        let end = positive.count - Int(Double(positive.count) * testShare)
+        let border = end - Int(Double(positive.count) * validationShare)
+        var pasts: [UserID: Past] = [:]
+        var place = 0
+        for event in events[..<((positive.last ?? -1) + 1)] {
+            let weight = log.types[event.type].weight
+            var past = pasts.removeValue(forKey: event.user) ?? Past()
+            if weight > 0 {
+                let item = number(of: event.item)
+                if place < border {
+                    past.learn(item, windowMax: historyMax)
+                } else {
+                    if !past.history.isEmpty, !past.history.contains(item) {
+                        let one = Case(
+                            history: past.history, target: item, summary: past.summary.text)
+                        if place < end { validation.append(one) } else { test.append(one) }
+                    }
+                    past.history.append(item)
+                }
+                place += 1
+            }
+            past.summary.note(
+                numbers[event.item].flatMap { traits[Int($0)] }, weight: weight)
+            pasts[event.user] = past
+        }
+        for (user, past) in pasts.sorted(by: { $0.key < $1.key }) {
+            let pieces = past.sequences.filter { $0.items.count > 1 }
+            train += pieces
+            users += pieces.map { _ in user.key }
+        }
+    }
+
+    /// A user while the log goes by.
+    private struct Past {
+        var history: [Int32] = []
+        var summary = SummaryTrail()
+        /// Pieces of the history to learn from; each begins with the last item of the one before.
+        var sequences: [Sequence] = []
+
+        mutating func learn(_ item: Int32, windowMax: Int) {
+            guard history.last != item else { return }
+            history.append(item)
+            if !sequences.isEmpty { sequences[sequences.count - 1].items.append(item) }
+            if (history.count - 1).isMultiple(of: windowMax) {
+                sequences.append(Sequence(items: [item], summary: summary.text))
             }
         }
-        for (_, history) in histories.sorted(by: { $0.key < $1.key }) where history.count > 1 {
-            for start in stride(from: 0, to: history.count - 1, by: historyMax) {
-                train.append(Array(history[start..<min(history.count, start + historyMax + 1)]))
+    }
+
+    /// What others did after each item of the training histories: a word on every target, of which the user's own
+    /// events are no part.
+    func transitions() -> [[ItemTargets]] {
+        var counts = TransitionCounts()
+        for (sequence, user) in zip(train, users) {
+            for (item, next) in zip(sequence.items, sequence.items.dropFirst()) {
+                counts.add(next, after: item, by: user)
             }
         }
-        for (index, event) in events.enumerated().dropFirst(border) {
-            let item = number(of: event.item)
-            let history = histories[event.user] ?? []
-            if !history.isEmpty, !history.contains(item) {
-                let one = Case(history: history, target: item)
-                if index < end { validation.append(one) } else { test.append(one) }
-            }
-            histories[event.user, default: []].append(item)
+        return zip(train, users).map { sequence, user in
+            sequence.items.dropLast().map { counts.targets(after: $0, leavingOut: user) }
         }
     }
 
@@ -83,6 +148,7 @@ struct ItemDataset {
         ids.append(record.id)
         titles.append(record.modelText)
         listed.append(1)
+        traits.append(ItemTraits(record))
     }
 
     private mutating func number(of item: ItemID) -> Int32 {
@@ -91,12 +157,14 @@ struct ItemDataset {
         ids.append(item)
         titles.append(item.text)
         listed.append(0)
+        traits.append(nil)
         return Int32(titles.count - 1)
     }
 
     private mutating func one(of row: SequenceRow) -> Case {
         let history = row.history.map { number(of: $0.item) }
-        return Case(history: history, target: number(of: row.target.item))
+        return Case(
+            history: history, target: number(of: row.target.item), summary: summary(of: history))
     }
 }
 

@@ -9,10 +9,16 @@ struct ModelScoring {
     private let items: [[Int32]]
     private let listed: [UInt8]
     private let ranksSeen: Bool
+    /// Of a summary's text; none where the model reads none.
+    private let summaryTokens: (String) -> [Int32]
 
     private static let rowsMax = 256
 
-    init(items: [[Int32]], set: ItemDataset) {
+    init(
+        items: [[Int32]], set: ItemDataset,
+        summaryTokens: @escaping (String) -> [Int32] = { _ in [] }
+    ) {
+        self.summaryTokens = summaryTokens
         self.items = items
         listed = set.listed
         ranksSeen = set.ranksSeen
@@ -36,7 +42,10 @@ struct ModelScoring {
             let histories = part.map(\.history)
             let states =
                 switch parameters.layout.shape.attention {
-                case .split: scorer.states(of: histories, table: table)
+                case .split:
+                    scorer.states(
+                        of: histories, summaries: part.map { summaryTokens($0.summary) },
+                        table: table)
                 case .plain: scorer.states(of: histories, tokens: items)
                 }
             let logits = scorer.logits(states: states, table: table)
@@ -78,6 +87,10 @@ extension ModelScoring {
             guard
                 let history = states.state(
                     of: UInt64(index), history: one.history,
+                    summary: {
+                        let tokens = summaryTokens(one.summary)
+                        return tokens.isEmpty ? [] : scorer.textVectors(of: [tokens])
+                    },
                     vector: { Array(table[Int($0) * width..<(Int($0) + 1) * width]) })
             else { continue }
             let likelihoods = try head.logLikelihoods(of: all, after: history)

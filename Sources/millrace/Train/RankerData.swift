@@ -44,10 +44,6 @@ struct RankerData {
     private var traits: [ItemTraits] = []
     private var numbers: [ItemID: Int32] = [:]
     private let options: Options
-    private let template = TemplateSummariser()
-
-    private static let blockSize = 5
-
     /// A log of positive events in their order.
     init(log folder: String, _ options: Options) throws {
         self.options = options
@@ -80,7 +76,7 @@ struct RankerData {
                 }
             }
             if index < border { counts[Int(item)] += 1 }
-            note(item, log.types[event.type].name, in: &taste)
+            note(item, in: &taste)
             users[event.user] = taste
         }
         finish()
@@ -108,10 +104,7 @@ struct RankerData {
             SummaryItem(
                 title: record.title, brand: record.brand, categories: record.categories,
                 price: record.price, event: "chosen"))
-        traits.append(
-            ItemTraits(
-                title: record.title, brand: record.brand, categories: record.categories,
-                price: record.price))
+        traits.append(ItemTraits(record))
         counts.append(0)
     }
 
@@ -119,7 +112,7 @@ struct RankerData {
         guard let target = numbers[row.target.item] else { return nil }
         var taste = Taste()
         for event in row.history {
-            if let item = numbers[event.item] { note(item, "chosen", in: &taste) }
+            if let item = numbers[event.item] { note(item, in: &taste) }
         }
         return makeCase(taste, user: Int32(user), target: target)
     }
@@ -129,25 +122,16 @@ struct RankerData {
     /// A user while the log goes by.
     private struct Taste {
         var history: [Int32] = []
-        var open: [Int32] = []
-        var body: [UInt8] = []
-        var blocks: UInt64 = 0
+        var summary = SummaryTrail(blocksAtOnce: 1)
     }
 
-    private func note(_ item: Int32, _ type: String, in taste: inout Taste) {
+    private func note(_ item: Int32, in taste: inout Taste) {
         taste.history.append(item)
-        guard options.summarises else { return }
-        taste.open.append(item)
-        guard taste.open.count == Self.blockSize else { return }
-        taste.body = template.body(
-            after: taste.body, block: taste.blocks,
-            taste.open.map { .init(traits: traits[Int($0)], weight: 1) })
-        taste.blocks += 1
-        taste.open = []
+        if options.summarises { taste.summary.note(traits[Int(item)], weight: 1) }
     }
 
     private func makeCase(_ taste: Taste, user: Int32, target: Int32) -> Case {
-        let text = taste.body.isEmpty ? "" : template.text(of: taste.body)
+        let text = taste.summary.text
         return Case(
             user: user, summary: text.isEmpty ? nil : text,
             recent: taste.history.suffix(options.recentCount), target: target, others: [])

@@ -21,14 +21,32 @@ struct RefreshCommand: ParsableCommand {
             refused. The same data, options and seed give the same adapter.
             """)
 
-    enum Label: String, ExpressibleByArgument, CaseIterable {
-        case softCrossEntropy = "soft-cross-entropy"
-        case logOfExpectation = "log-of-expectation"
-    }
-
-    enum TeacherChoice: String, ExpressibleByArgument, CaseIterable {
+    /// Who speaks about targets: transitions (counted event by event, of other users), or one of `millrace eval`.
+    enum TeacherChoice: ExpressibleByArgument, Equatable {
         case none
         case transitions
+        case streamed(String)
+
+        init?(argument: String) {
+            switch argument {
+            case "none": self = .none
+            case "transitions": self = .transitions
+            default:
+                guard StreamedTeacher.names.contains(argument) else { return nil }
+                self = .streamed(argument)
+            }
+        }
+
+        static let allValueStrings = ["none", "transitions"] + StreamedTeacher.names
+        var defaultValueDescription: String {
+            switch self {
+            case .none: "none"
+            case .transitions: "transitions"
+            case .streamed(let name): name
+            }
+        }
+
+        var name: String? { if case .streamed(let name) = self { name } else { nil } }
     }
 
     @Option(help: "The base: a folder that `millrace train` wrote.") var model: String
@@ -61,15 +79,14 @@ struct RefreshCommand: ParsableCommand {
         help: "Share of the log's events that have happened, as it were: newer ones are left out.")
     var dataShare = 1.0
 
-    @Option(help: "The teacher: transitions (counts of the past, of other users) or none.")
-    var teacher: TeacherChoice = .none
-    @Option(help: "Share of the teacher in the labels, at full evidence.") var alpha = 0.6
-    @Option(help: "Evidence, in counts, at which half of alpha is left; 0: alpha everywhere.")
-    var evidenceHalf = 10.0
     @Option(
-        help: "How the teacher enters: soft-cross-entropy or log-of-expectation (as published).")
-    var loss: Label = .softCrossEntropy
-    @Option(help: "Divisor of the logits in the loss.") var temperature = 1.0
+        help: ArgumentHelp(
+            "The teacher of the labels: \(TeacherChoice.allValueStrings.joined(separator: ", ")).",
+            discussion: """
+                transitions are counts of what others did next; what has to be solved is solved from the known events.
+                """, valueName: "name"))
+    var teacher: TeacherChoice = .none
+    @OptionGroup(title: "With --teacher") var labels: LabelOptions
 
     @Option(help: "Seed of everything that is drawn.") var seed: UInt64 = 1
     @Option(help: "Passes over the new events.") var epochs = RefreshTraining().epochs
@@ -81,10 +98,14 @@ struct RefreshCommand: ParsableCommand {
     @Option(help: "Rank of the adapter's pairs.") var rank = RefreshTraining().rank
     @Option(help: "Over the rank, what multiplies the pairs.")
     var loraAlpha = RefreshTraining().loraAlpha
+    @Flag(help: "Learn the heads' own values too: the last norm's gain, and the item scale.")
+    var head = false
     @Option(help: "Histories of the past beside each new one.")
     var replay = RefreshTraining().replayShare
     @Option(help: "Pull towards the previous adapter, a unit of learning rate.")
     var anchor = RefreshTraining().anchor
+    @Option(help: "Weight of the matrices' softmax divergence from the previous adapter's (PESO).")
+    var divergence = RefreshTraining().divergence
 
     @Option(help: "Seconds that learning may take; beyond, nothing is written.")
     var timeMax = 3_600.0
@@ -132,6 +153,7 @@ struct RefreshCommand: ParsableCommand {
         try check("replay", replay, (0...100).contains(replay), "in 0...100")
         try check(
             "anchor", anchor, anchor >= 0 && anchor * learningRate < 1, "in 0..<1/learning-rate")
+        try check("divergence", divergence, (0...1e6).contains(divergence), "in 0...1000000")
         try check("time-max", timeMax, timeMax > 0, "above 0")
         try check("niceness", niceness, (0...19).contains(niceness), "in 0...19")
         try check("memory-max", memoryMax, memoryMax >= 0, "at least 0")
@@ -143,13 +165,7 @@ struct RefreshCommand: ParsableCommand {
 
     /// Nil without a teacher.
     private var alignment: AlignmentSettings? {
-        get throws(AlignmentError) {
-            guard teacher != .none else { return nil }
-            return try AlignmentSettings(
-                loss: loss == .softCrossEntropy ? .softCrossEntropy : .logOfExpectation,
-                isMasked: false, alpha: alpha, temperature: temperature,
-                evidenceHalf: evidenceHalf)
-        }
+        get throws(AlignmentError) { try labels.alignment(isTaught: teacher != .none) }
     }
 
     func run() throws {
@@ -219,13 +235,15 @@ struct RefreshCommand: ParsableCommand {
         let examples = RefreshExamples(historyMax: historyMax, isTaught: teacher != .none)
         return switch source {
         case .office:
-            try RefreshData(office: data, base: items, known: knownShare, examples: examples)
+            try RefreshData(
+                office: data, base: items, known: knownShare, examples: examples,
+                teacher: teacher.name)
         case .log:
             try RefreshData(
                 log: data, base: items,
                 shares: .init(
                     known: knownShare, judging: gateShare, all: dataShare, knownUntil: knownUntil),
-                examples: examples)
+                examples: examples, teacher: teacher.name)
         }
     }
 
@@ -241,6 +259,8 @@ struct RefreshCommand: ParsableCommand {
         training.loraAlpha = loraAlpha
         training.replayShare = replay
         training.anchor = anchor
+        training.divergence = divergence
+        training.learnsHead = head
         return training
     }
 

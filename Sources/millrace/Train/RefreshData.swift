@@ -1,6 +1,7 @@
 // What a refresh learns and is judged by, in the order in which it happened: what the base knows, then what is new,
 // then the newest events, which only judge.
 
+import Alignment
 import Evaluation
 import Interactions
 import ItemModel
@@ -58,18 +59,32 @@ struct RefreshData {
     /// The rows of the fixed split released with TCA4Rec, by the time of their targets; its selection rows judge, which
     /// are newer than all of them.
     init(
-        office folder: String, base: [ItemID], known share: Double, examples: RefreshExamples
+        office folder: String, base: [ItemID], known share: Double, examples: RefreshExamples,
+        teacher name: String? = nil
     ) throws {
         self.init(base)
         let split = try OfficeSplit(folder: folder, test: "valid_5000.csv")
         for record in split.items { add(record) }
         var examples = examples
+        let types = EventTypes([EventType(name: "review", weight: 1, seen: .never)])
+        var teacher = name.flatMap { StreamedTeacher(named: $0, types: types) }
         let rows = split.trainByTime
         let border = Int(Double(rows.count) * share)
         for (index, row) in rows.enumerated() {
-            if index == border { known = examples.take() }
-            let items = (row.history + [row.target]).map { number(of: $0.item) }
-            examples.learn(row: items, by: row.target.user.key)
+            if index == border {
+                known = examples.take()
+                try teacher?.begin(seed: 1)
+            }
+            let events = row.history + [row.target]
+            let items = events.map { number(of: $0.item) }
+            var words: [ItemTargets]?
+            if teacher != nil {
+                words = try events.indices.dropFirst().map {
+                    try teacher?.word(after: events[..<$0].map(\.item)) ?? .none
+                }
+            }
+            examples.learn(row: items, by: row.target.user.key, words: words)
+            try teacher?.learn(events, numbers: items)
         }
         if border >= rows.count { known = examples.take() }
         new = examples.take()
@@ -81,7 +96,8 @@ struct RefreshData {
 
     /// Positive events of a log.
     init(
-        log folder: String, base: [ItemID], shares: Shares, examples: RefreshExamples
+        log folder: String, base: [ItemID], shares: Shares, examples: RefreshExamples,
+        teacher name: String? = nil
     ) throws {
         self.init(base)
         let log = try LoadedLog(folder: folder, seen: .always)
@@ -94,6 +110,7 @@ struct RefreshData {
             }
         }
         var examples = examples
+        var teacher = name.flatMap { StreamedTeacher(named: $0, types: log.types) }
         let (border, end) = shares.borders(events.map(\.time))
         if end > border { learntUntil = events[end - 1].time }
         events.removeLast(events.count - Int(Double(events.count) * shares.all))
@@ -101,9 +118,14 @@ struct RefreshData {
         for (index, event) in events.enumerated() {
             let item = number(of: event.item)
             let history = histories[event.user] ?? []
-            if index == border { known = examples.take() }
+            if index == border {
+                known = examples.take()
+                try teacher?.begin(seed: 1)
+            }
             if index < end {
-                examples.learn(item, by: event.user.key)
+                let word = try history.isEmpty ? nil : teacher?.word(on: event.user)
+                examples.learn(item, by: event.user.key, word: word)
+                try teacher?.learn(event, number: item)
             } else if !history.isEmpty, !history.contains(item) {
                 judging.append(Case(history: history, target: item))
             }

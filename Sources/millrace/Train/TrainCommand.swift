@@ -1,5 +1,6 @@
 // `millrace train`: an item-aware base model from a catalogue and a log, as a Hugging Face folder.
 
+import Alignment
 import ArgumentParser
 import Checkpoints
 import Evaluation
@@ -7,6 +8,7 @@ import ItemModel
 import JSONDocuments
 import Lanes
 import ModelFolders
+import Summaries
 import Synchronization
 import Tensors
 import TokenTrie
@@ -26,6 +28,11 @@ struct TrainCommand: ParsableCommand {
         case office
     }
 
+    enum Teacher: String, ExpressibleByArgument, CaseIterable {
+        case none
+        case transitions
+    }
+
     @Option(name: .customLong("protocol"), help: "log or office (the split released with TCA4Rec).")
     var source: Source = .log
     @Option(help: "The folder with events.jsonl and items.jsonl; for office with the CSV files.")
@@ -38,6 +45,11 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Items drawn besides those of a step's histories.") var negatives = 1_024
     @Option(help: "Width of the model, a multiple of 4.") var width = 64
     @Option(help: "Items of a history that the model reads.") var historyMax = 30
+    @Flag(
+        help:
+            "The model reads the template's summary of what was before a window (docs/summaries.md)."
+    )
+    var summaries = false
     @Option(help: "Tokens of a vocabulary.") var vocabulary = 4_000
     @Option(help: "Dropout in the inter blocks.") var dropout: Float = 0.25
     @Option(help: "Highest learning rate.") var learningRate: Float = 3e-3
@@ -49,6 +61,9 @@ struct TrainCommand: ParsableCommand {
     var dataShare = 1.0
     @Option(help: "Newest share of the log that the kept epoch is scored on; 0 is none.")
     var testShare = 0.0
+    @Option(help: "The teacher of the item head's labels: transitions (of other users) or none.")
+    var teacher: Teacher = .none
+    @OptionGroup(title: "With --teacher") var labels: LabelOptions
     @Option(
         help: "What an item is to the model: gated, text or identity (only to compare with).",
         transform: named)
@@ -80,8 +95,14 @@ struct TrainCommand: ParsableCommand {
         try check(
             "validation-share", validationShare, (0.001...0.5).contains(validationShare),
             "in 0.001...0.5")
+        do { _ = try labels.alignment(isTaught: teacher == .transitions) } catch {
+            throw ValidationError("\(error)")
+        }
         try check("data-share", dataShare, (0.01...1).contains(dataShare), "in 0.01...1")
         try check("test-share", testShare, (0...0.5).contains(testShare), "in 0...0.5")
+        if summaries, attention == .plain || vectors == .identity {
+            throw ValidationError("--summaries needs --attention split and vectors of texts")
+        }
         if attention == .plain, vectors == .identity {
             throw ValidationError(
                 "--attention plain reads tokens, which --vectors identity has none of")
@@ -105,19 +126,28 @@ struct TrainCommand: ParsableCommand {
         let items = set.titles.map {
             tokenizer.encodeFramed($0, contentMax: shape.contentTokensMax)
         }
+        let summaryTokens = { (text: String) -> [Int32] in
+            guard let reading = shape.summaries, !text.isEmpty else { return [] }
+            return tokenizer.encodeFramed(text, contentMax: reading.tokensMax)
+        }
         let answers = try AnswerTable(
             items: items, listed: set.listed, vocabulary: shape.vocabulary,
             endToken: tokenizer.id(of: BPETraining().end) ?? 0)
+        let alignment = try labels.alignment(isTaught: teacher == .transitions)
+        let words = alignment == nil ? [] : set.transitions()
         let trainer = ItemTrainer(
             ItemModelParameters(ItemModelLayout(shape), seed: seed), items: items,
-            sequences: set.train, answers: answers, training: training)
+            sequences: set.train.map(\.items),
+            summaries: set.train.map { summaryTokens($0.summary) }, answers: answers,
+            teachers: words, alignment: alignment, training: training)
+        say(alignment, words)
         print(
             "\(grouped(set.train.count)) histories, \(grouped(items.count)) items, "
                 + "\(grouped(trainer.parameters.values.count)) parameters and "
                 + "\(grouped(vectors == .text ? 0 : items.count * width)) of identity vectors")
         var run = try TrainingRun(folder: out, fingerprint: fingerprint(set))
         try run.resume(trainer)
-        var scoring = ModelScoring(items: items, set: set)
+        var scoring = ModelScoring(items: items, set: set, summaryTokens: summaryTokens)
         var best = trainer.parameters
         while !run.isOver(patience: patience, epochsMax: epochs) {
             var progress = ProgressBar("epoch \(trainer.epoch + 1)", total: set.train.count)
@@ -155,9 +185,19 @@ struct TrainCommand: ParsableCommand {
         if training.answerWeight > 0 { try reportAnswers(set, scoring, best, answers.trie) }
     }
 
+    /// What evidence leaves of alpha.
+    private func say(_ alignment: AlignmentSettings?, _ words: [[ItemTargets]]) {
+        guard let alignment else { return }
+        let shares = words.joined().map {
+            $0.items.isEmpty ? 0 : alignment.alpha(evidence: Double($0.evidence))
+        }
+        let mean = shares.reduce(0, +) / Double(max(1, shares.count))
+        print("the teacher's share in the labels: \(fixed(mean, 3))")
+    }
+
     private func dataset() throws -> ItemDataset {
         switch source {
-        case .office: try ItemDataset(office: data, share: dataShare)
+        case .office: try ItemDataset(office: data, historyMax: historyMax, share: dataShare)
         case .log:
             try ItemDataset(
                 log: data, validationShare: validationShare, testShare: testShare,
@@ -178,6 +218,9 @@ struct TrainCommand: ParsableCommand {
         shape.historyMax = historyMax
         shape.vectors = vectors
         shape.attention = attention
+        if summaries {
+            shape.summaries = SummaryReading(summariserVersion: SummaryTrail.template.version)
+        }
         return shape
     }
 
@@ -201,9 +244,12 @@ struct TrainCommand: ParsableCommand {
         "\(source) \(seed) \(epochs) \(training.batchSequences) \(negatives) \(width) \(historyMax) "
             + "\(vocabulary) \(dropout) \(learningRate) \(answerWeight) \(answerShare) "
             + "\(validationShare) \(testShare) \(dataShare) \(vectors) \(attention) \(set.ids.count) \(set.train.count)"
+            + (summaries ? " summaries" : "")
+            + (teacher == .none ? "" : " \(teacher) \(labels.text)")
     }
 
-    /// The test rows of a fixed split, by how often the target was trained on.
+    /// The test rows, by how often the target was trained on, and those of users with a long past, for whom a window
+    /// and a summary are different things.
     private func report(
         _ set: ItemDataset, _ scoring: inout ModelScoring, _ parameters: ItemModelParameters
     ) {
@@ -216,7 +262,13 @@ struct TrainCommand: ParsableCommand {
             let part = zip(ranks, counts).filter { range.contains($0.1) }.map(\.0)
             print("test, \(name): \(part.summary) of \(grouped(part.count))")
         }
+        for least in [20, 60] {
+            let part = zip(ranks, set.test).filter { $0.1.history.count >= least }.map(\.0)
+            guard !part.isEmpty else { continue }
+            print("test, \(least) or more before: \(part.summary) of \(grouped(part.count))")
+        }
     }
+
     /// The token head alone, exactly, on some of the test rows: it asks about every choice of the catalogue.
     private func reportAnswers(
         _ set: ItemDataset, _ scoring: ModelScoring, _ parameters: ItemModelParameters,
