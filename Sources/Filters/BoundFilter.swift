@@ -21,8 +21,9 @@ public struct FilterMoment: Sendable {
     }
 }
 
-/// Valid for the table it was bound to, as that was then.
-public struct BoundFilter: Sendable {
+/// Valid for the table it was bound to, as that was then. A class, so that asking counts one reference and not those of
+/// all columns.
+public final class BoundFilter: Sendable {
     private let table: FilterTable
     private let moment: FilterMoment
     private let root: BoundNode

@@ -1,8 +1,8 @@
 // Lists of feeds on their way to a topic (`feeds.topic`), at least once each newest one.
 //
 // Nothing waits for the broker. So much is handed to the producer; beyond that, and while the broker is away, a feed
-// has one place here, and a newer list takes the place of the older one, which is counted: who reads the topic misses lists
-// that are no longer right, never the one that is. The bound is that of watched feeds.
+// has one place here, and a newer list takes the place of the older one, which is counted: who reads the topic misses
+// lists that are no longer right, never the one that is. The bound is that of watched feeds.
 
 import DequeModule
 import Interactions

@@ -135,7 +135,7 @@ def curves(title, x_label, y_label, series):
     return frame(width, height, title, "".join(body))
 
 
-COLOURS = ["#0969da", "#cf222e", "#8250df", "#bf8700", "#656c76", "#1a7f37", "#bf3989"]
+COLOURS = ["#0969da", "#1a7f37", "#bf8700", "#cf222e", "#656c76", "#8250df", "#bf3989"]
 
 
 def timeline(title, x_label, y_label, series, marks, limit):
