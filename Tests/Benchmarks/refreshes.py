@@ -49,6 +49,8 @@ WIDE = {
 OPTIONS = [arm for arm in WIDE if not arm.startswith("transitions")]
 WIDE |= {f"{teacher}, {alpha}": aligned(teacher, alpha)
          for teacher in ("popularity", "rules", "item-knn", "sasrec", "ease", "als") for alpha in ALPHAS}
+# A first refresh has no adapter before it to diverge from.
+ONCE = {arm: words for arm, words in (CORE | WIDE).items() if words is not None and "divergence" not in arm}
 # Name -> options of `millrace train` on Office.
 SCRATCH = {"plain labels": []}
 SCRATCH |= {f"transitions, {alpha}": aligned("transitions", alpha) for alpha in ALPHAS}
@@ -262,10 +264,15 @@ class Page:
         wanted = ["no refresh", "plain labels", "transitions, 0.1", best, "trained anew"]
         return [arm for arm in dict.fromkeys(wanted) if arm in self.chains]
 
+    def shown(self, arm):
+        """Its name, with the number of its seeds where they are fewer than those of plain labels."""
+        count = len(self.chains[arm])
+        return arm if count == len(self.chains["plain labels"]) else f"{arm} ({count} seed{'s' * (count > 1)})"
+
     def stream(self, out):
         arms = self.main_arms()
         for metric, place in self.METRICS:
-            series = [(arm, [(share, value) for share, value in zip(self.shares, self.over_time(arm, place))])
+            series = [(self.shown(arm), [(share, value) for share, value in zip(self.shares, self.over_time(arm, place))])
                       for arm in arms]
             with open(os.path.join(out, f"refreshes-{slug(metric.split('@')[0])}.svg"), "w") as file:
                 file.write(lines(f"{metric} of the next tenth of the stream", "% of the stream seen", metric, series))
@@ -274,9 +281,9 @@ class Page:
         with open(os.path.join(out, "refreshes-arms.svg"), "w") as file:
             file.write(dots("NDCG@10 over the stream, one dot a seed", rows, left=250))
         text = ["## Over time", "",
-                f"Mean of seeds {', '.join(map(str, self.chains['plain labels']))} (trained anew: "
-                f"{', '.join(map(str, self.chains.get('trained anew', [])))}). HR@10 / NDCG@10 of the tenth that follows.",
-                "", row("seen", *arms), row(*["---"] * (1 + len(arms)))]
+                f"Mean of {len(self.chains['plain labels'])} seeds unless said otherwise (differences of arms with other "
+                "seeds: see below). HR@10 / NDCG@10 of the tenth that follows.",
+                "", row("seen", *map(self.shown, arms)), row(*["---"] * (1 + len(arms)))]
         for place, share in enumerate(self.shares):
             text.append(row(f"{share} %", *(
                 " / ".join(number(self.over_time(arm, metric)[place]) for _, metric in self.METRICS) for arm in arms)))
@@ -308,9 +315,9 @@ class Page:
 
     def once(self):
         found = {arm: {seed: kept for seed in self.seeds if (kept := self.load(f"once {arm} {seed}"))}
-                 for arm in CORE | WIDE}
+                 for arm in ONCE}
         plain = found["plain labels"]
-        text = ["", "## Every teacher, one refresh", "",
+        text = ["", "## One refresh", "",
                 f"From the base, by the tenth after it; judged on all events of the tenth that follows, whose histories go "
                 "on. All items ranked, those of the history too.", "",
                 row("arm", "seeds", "HR@10", "NDCG@10", "NDCG@10 against plain", "each seed's", "CPU s"),
@@ -406,8 +413,8 @@ def main():
             if chosen.search(arm):
                 bench.chain(seed, arm, words)
     for seed in seeds:
-        for arm, words in (CORE | WIDE).items():
-            if words is not None and chosen.search(f"once, {arm}"):
+        for arm, words in ONCE.items():
+            if chosen.search(f"once, {arm}"):
                 bench.once(seed, arm, words)
     for seed in wide:
         for arm, words in WIDE.items():

@@ -115,11 +115,7 @@ struct TrainCommand: ParsableCommand {
         setLinearAlgebraThreads(1)
         try makeFolder(out)
         let set = try dataset()
-        guard !set.train.isEmpty, !set.validation.isEmpty else {
-            throw CommandFailure(
-                "\(data): no history of two items or more, or none after the first "
-                    + "\(fixed((1 - validationShare) * 100, 0)) % of the events")
-        }
+        try check(set)
         let document = tokenizerDocument(set.titles)
         let tokenizer = try Tokenizer(reading: JSONNode(document, document: "tokenizer.json"))
         let shape = shape(vocabulary: tokenizer.vocabularyCount)
@@ -183,6 +179,14 @@ struct TrainCommand: ParsableCommand {
         }
         report(set, &scoring, best)
         if training.answerWeight > 0 { try reportAnswers(set, scoring, best, answers.trie) }
+    }
+
+    private func check(_ set: ItemDataset) throws {
+        guard !set.train.isEmpty, !set.validation.isEmpty else {
+            throw CommandFailure(
+                "\(data): no history of two items or more, or none after the first "
+                    + "\(fixed((1 - validationShare) * 100, 0)) % of the events")
+        }
     }
 
     /// What evidence leaves of alpha.
