@@ -122,10 +122,7 @@ struct TrainCommand: ParsableCommand {
         let items = set.titles.map {
             tokenizer.encodeFramed($0, contentMax: shape.contentTokensMax)
         }
-        let summaryTokens = { (text: String) -> [Int32] in
-            guard let reading = shape.summaries, !text.isEmpty else { return [] }
-            return tokenizer.encodeFramed(text, contentMax: reading.tokensMax)
-        }
+        let summaryTokens = self.summaryTokens(tokenizer, shape)
         let answers = try AnswerTable(
             items: items, listed: set.listed, vocabulary: shape.vocabulary,
             endToken: tokenizer.id(of: BPETraining().end) ?? 0)
@@ -197,6 +194,15 @@ struct TrainCommand: ParsableCommand {
         }
         let mean = shares.reduce(0, +) / Double(max(1, shares.count))
         print("the teacher's share in the labels: \(fixed(mean, 3))")
+    }
+
+    private func summaryTokens(
+        _ tokenizer: Tokenizer, _ shape: ItemModelShape
+    ) -> (String) -> [Int32] {
+        { text in
+            guard let reading = shape.summaries, !text.isEmpty else { return [] }
+            return tokenizer.encodeFramed(text, contentMax: reading.tokensMax)
+        }
     }
 
     private func dataset() throws -> ItemDataset {
