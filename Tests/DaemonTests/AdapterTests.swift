@@ -176,46 +176,75 @@ struct AdapterStoreTests {
 extension DaemonTests {
     @Suite("serves a model with its adapter", .serialized)
     struct Adapters {
+        /// A daemon that serves `ann` by the newest of the published adapters, of two that answer differently.
+        private final class World {
+            static let history = (0..<5).map { "item-\($0 * 7)" }
+            let base: ItemModelFolder
+            let models: [ItemModelFolder]
+            let daemon: Daemon
+            let connection: SocketConnection
+            private let folder: TemporaryDirectory
+            private let store: AdapterStore
+            private let broker: Broker
+            private let redis: RedisServer
+
+            init(published count: Int) async throws {
+                let folder = try TemporaryDirectory()
+                let base = try Models.writeModel(seed: 1, to: folder.file("model"))
+                models = try (1...2).map { seed in
+                    try base.applying(randomAdapter(of: base, seed: UInt64(seed)))
+                }
+                store = AdapterStore(folder: folder.file("adapters"), base: base)
+                self.base = base
+                self.folder = folder
+                broker = try await Broker()
+                redis = try await RedisServer()
+                var options = Daemon.Options()
+                options.extra = """
+                    model:
+                      folder: \(folder.file("model"))
+                      adapters: \(folder.file("adapters"))
+                    """
+                daemon = try Daemon(broker: broker.servers, redis: redis.socketPath, options)
+                try await broker.produceItems(SimulatedLog.itemRecords(50))
+                connection = try await Self.start(daemon)
+                for seed in 1...count { try publish(UInt64(seed)) }
+                daemon.process?.signal(SIGHUP)
+                let ready = await holds {
+                    try connection.ask("USER.GET", "ann")["events"]?.number == 5
+                        && daemon.info("model_serving") == models[count - 1].version
+                        && daemon.info("model_items_pending") == "0"
+                        && daemon.info("model_items") == "50"
+                }
+                try #require(ready, "\(daemon.lastWords)")
+            }
+
+            private static func start(_ daemon: Daemon) async throws -> SocketConnection {
+                try await daemon.start()
+                let connection = try daemon.connect()
+                for item in history { _ = try connection.ask("EVENT.ADD", "ann", item, "view") }
+                return connection
+            }
+
+            func publish(_ seed: UInt64) throws {
+                let turn = try store.takeTurn()
+                try store.publish(
+                    randomAdapter(of: base, seed: seed), version: models[Int(seed) - 1].version,
+                    reason: "")
+                turn.end()
+            }
+        }
+
         @Test("a reload swaps adapters, and every list is wholly one version's")
         func swap() async throws {
-            let folder = try TemporaryDirectory()
-            let path = folder.file("model")
-            let base = try Models.writeModel(seed: 1, to: path)
-            let store = AdapterStore(folder: folder.file("adapters"), base: base)
-            let models = try (1...2).map { seed in
-                try base.applying(randomAdapter(of: base, seed: UInt64(seed)))
-            }
-            let turn = try store.takeTurn()
-            try store.publish(
-                randomAdapter(of: base, seed: 1), version: models[0].version, reason: "")
-            let broker = try await Broker()
-            let redis = try await RedisServer()
-            var options = Daemon.Options()
-            options.extra = """
-                model:
-                  folder: \(path)
-                  adapters: \(folder.file("adapters"))
-                """
-            let daemon = try Daemon(broker: broker.servers, redis: redis.socketPath, options)
-            try await broker.produceItems(SimulatedLog.itemRecords(50))
-            try await daemon.start()
-            let connection = try daemon.connect()
-            let history = (0..<5).map { "item-\($0 * 7)" }
-            for item in history { _ = try connection.ask("EVENT.ADD", "ann", item, "view") }
-            let ready = await holds {
-                try connection.ask("USER.GET", "ann")["events"]?.number == 5
-                    && daemon.info("model_version") == models[0].version
-                    && daemon.info("model_items_pending") == "0"
-                    && daemon.info("model_items") == "50"
-            }
-            try #require(ready, "\(daemon.lastWords)")
+            let world = try await World(published: 1)
+            let (daemon, connection, models) = (world.daemon, world.connection, world.models)
+            let history = World.history
             let lists = models.map { Models.best($0, history: history, count: 10) }
             #expect(lists[0] != lists[1])
-            #expect(lists[0] != Models.best(base, history: history, count: 10))
+            #expect(lists[0] != Models.best(world.base, history: history, count: 10))
             #expect(try Models.list(connection, "ann").items == lists[0])
-            try store.publish(
-                randomAdapter(of: base, seed: 2), version: models[1].version, reason: "")
-            turn.end()
+            try world.publish(2)
             daemon.process?.signal(SIGHUP)
             var served: [String?] = []
             let swapped = await holds {
@@ -235,40 +264,9 @@ extension DaemonTests {
         @Test(
             "MODEL.PIN swaps under load: no request fails, no list is of two, the latest is served")
         func swapUnderLoad() async throws {
-            let folder = try TemporaryDirectory()
-            let path = folder.file("model")
-            let base = try Models.writeModel(seed: 1, to: path)
-            let store = AdapterStore(folder: folder.file("adapters"), base: base)
-            let models = try (1...2).map { seed in
-                try base.applying(randomAdapter(of: base, seed: UInt64(seed)))
-            }
-            for (seed, model) in zip(1..., models) {
-                let turn = try store.takeTurn()
-                try store.publish(
-                    randomAdapter(of: base, seed: UInt64(seed)), version: model.version, reason: "")
-                turn.end()
-            }
-            let broker = try await Broker()
-            let redis = try await RedisServer()
-            var options = Daemon.Options()
-            options.extra = """
-                model:
-                  folder: \(path)
-                  adapters: \(folder.file("adapters"))
-                """
-            let daemon = try Daemon(broker: broker.servers, redis: redis.socketPath, options)
-            try await broker.produceItems(SimulatedLog.itemRecords(50))
-            try await daemon.start()
-            let connection = try daemon.connect()
-            let history = (0..<5).map { "item-\($0 * 7)" }
-            for item in history { _ = try connection.ask("EVENT.ADD", "ann", item, "view") }
-            let ready = await holds {
-                try connection.ask("USER.GET", "ann")["events"]?.number == 5
-                    && daemon.info("model_serving") == models[1].version
-                    && daemon.info("model_items_pending") == "0"
-                    && daemon.info("model_items") == "50"
-            }
-            try #require(ready, "\(daemon.lastWords)")
+            let world = try await World(published: 2)
+            let (daemon, connection, models) = (world.daemon, world.connection, world.models)
+            let history = World.history
             let lists = Dictionary(
                 uniqueKeysWithValues: models.map {
                     ($0.version, Models.best($0, history: history, count: 10))

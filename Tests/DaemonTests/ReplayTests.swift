@@ -42,7 +42,8 @@ extension DaemonTests {
             let html = try String(contentsOfFile: page, encoding: .utf8)
             for part in [
                 "combined list", "recent rules", "popularity", "By history of the user",
-                "By earlier events of the target", "What the combiner goes by", "Throughput",
+                "By earlier events of the target", "What the combiner goes by",
+                "HR@10 of all events",
                 "Users at the end of the log", "list now (",
                 "over 100 events, one at a time",
             ] { #expect(html.contains(part), "\(part)") }

@@ -1,11 +1,28 @@
 // What stands around one coordinator in a test: a store that answers at once, one partition, a clock of its own.
 
+import Combiner
 import Interactions
 import Pipeline
 import Ports
 import Recommender
 import Simulation
 import Testing
+
+extension MixtureConfiguration {
+    /// Learns from every event, and soon.
+    static func quick() -> MixtureConfiguration {
+        var mixture = MixtureConfiguration()
+        mixture.learnInterval = 1
+        mixture.proposalsMax = 6
+        mixture.combiner.listsMax = 40
+        mixture.combiner.listsMin = 15
+        mixture.combiner.refitInterval = 50
+        mixture.combiner.fitDelay = 11
+        mixture.combiner.shortListCount = 5
+        mixture.combiner.passes = 1
+        return mixture
+    }
+}
 
 class CoordinatorStage {
     let configuration: PipelineConfiguration

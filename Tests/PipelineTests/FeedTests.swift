@@ -169,7 +169,7 @@ struct FeedSizeTests {
             #expect(stage.number("feed_topic_waiting") == 2)
         }
         #expect(stage.produced.isEmpty && stage.number("feed_topic_superseded") > 3)
-        stage.pass(1_100)
+        stage.turn(1_100)
         #expect(stage.produced.count == 2)
         let newest = try #require(stage.produced.first { $0.user == users[0] })
         #expect(newest.id > first[0].id)

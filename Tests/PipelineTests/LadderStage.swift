@@ -32,15 +32,13 @@ final class TestStopwatch: Sendable {
     }
 }
 
-final class LadderStage {
+final class LadderStage: CoordinatorStage {
     let watch = TestStopwatch()
-    let coordinator: Coordinator
-    private var store = SimulatedStore()
-    private var offset: Offset = 0
     /// Loads and slices wait for the test.
     var holdsLoads = false
     var holdsFeedTurns = false
     private var held: [Action] = []
+    private var isLettingGo = false
     var feedTurns = 0
     var produced: [FeedEntry] = []
     var records: [UserID] = []
@@ -53,14 +51,8 @@ final class LadderStage {
         var engine = EngineConfiguration(
             history: HistoryRules(types: Shop.types, historyMax: 30),
             halfLivesSeconds: MixtureConfiguration.halfLives(beside: [50_000]))
-        var mixture = MixtureConfiguration()
-        mixture.learnInterval = 1
+        var mixture = MixtureConfiguration.quick()
         mixture.proposalsMax = 8
-        mixture.combiner.listsMax = 40
-        mixture.combiner.listsMin = 15
-        mixture.combiner.refitInterval = 50
-        mixture.combiner.fitDelay = 11
-        mixture.combiner.passes = 1
         engine.mixture = mixture
         var configuration = PipelineConfiguration(
             engine: engine, feedEpoch: 7, partition: { _, _ in 0 },
@@ -70,27 +62,11 @@ final class LadderStage {
         configuration.deadlineMilliseconds = 100
         configuration.stopwatch = { [watch] in watch.look() }
         change(&configuration)
-        coordinator = Coordinator(configuration)
-        for number in 0..<items {
-            store.items[try #require(ItemID("item-\(number)"))] = [1]
-        }
-        tell { $0.storeHealthChanged(StoreHealth(incarnation: "a")) }
-        tell { $0.sourceReady(interactionPartitions: 1, itemPartitions: 1) }
-        tell { $0.partitionsAssigned([0]) }
+        super.init(configuration, items: items)
+        begin()
         var random = SeededRandom(seed: 3)
         for entry in Shop.logs(partitions: 1, events: events, &random)[0] { receive([entry.entry]) }
         observed = []
-    }
-
-    func receive(_ entries: [LogEntry]) {
-        let first = offset
-        let batch = RecordBatch(
-            partition: 0, firstOffset: first == 0 ? -1 : first,
-            entries: entries.enumerated().map {
-                RecordBatch.Entry(offset: first + Offset($0.offset), entry: $0.element)
-            }, nextOffset: first + Offset(entries.count), recordCount: entries.count)
-        offset += Offset(entries.count)
-        tell { $0.received(batch) }
     }
 
     static func view(_ user: String, _ item: Int, at time: Milliseconds) throws -> LogEntry {
@@ -100,7 +76,7 @@ final class LadderStage {
                 type: 1, time: time))
     }
 
-    func pass(_ milliseconds: Double) {
+    func turn(_ milliseconds: Double) {
         watch.pass(milliseconds)
         tell {
             $0.now += Milliseconds(milliseconds)
@@ -109,52 +85,28 @@ final class LadderStage {
         }
     }
 
-    func tell(_ body: (Coordinator) -> Void) {
-        body(coordinator)
-        var actions = coordinator.takeActions()
-        while !actions.isEmpty {
-            for action in actions { perform(action) }
-            actions = coordinator.takeActions()
-        }
-    }
-
     /// Does what was held.
     func letGo() {
         let actions = held
         held = []
-        for action in actions { perform(action, isLetGo: true) }
+        isLettingGo = true
+        for action in actions { perform(action) }
+        isLettingGo = false
         tell { _ in }
     }
 
-    private func perform(_ action: Action, isLetGo: Bool = false) {
+    override func perform(_ action: Action) {
         switch action {
-        case .prepare: coordinator.prepared(.success(()))
-        case .loadCatalogue:
-            let items = store.items.map { (id: $0.key, json: $0.value) }
-            coordinator.catalogueLoaded(
-                .success(StoredCatalogue(items: items, nextOffsets: [:])))
-        case .loadCheckpoint(let ticket): coordinator.checkpointLoaded(ticket, .success(nil))
-        case .readDeltas(let purpose, let after, let ticket):
-            coordinator.deltasRead(purpose, ticket, .success(store.deltas(after: after, limit: 9)))
-        case .claim(let partition, let ticket):
-            coordinator.claimed(partition, ticket, .success(store.claim(partition, clock: 1)))
-        case .load(let partition, let users, let ticket):
-            guard !holdsLoads || isLetGo else { return held.append(action) }
-            let stored = store.partitions[partition]?.users ?? [:]
-            coordinator.loaded(partition, users, ticket, .success(users.map { stored[$0] }))
-        case .commit(let commit):
-            coordinator.committed(
-                commit.partition, sequence: commit.sequence, .success(store.commit(commit)))
-        case .foldAgain(let partition): coordinator.foldReady(partition)
+        case .load where holdsLoads && !isLettingGo: held.append(action)
         case .fitMixture(let fit, let ticket): coordinator.mixtureFitted(ticket, fit.run())
         case .makeFeedsAgain:
-            guard !holdsFeedTurns || isLetGo else { return held.append(action) }
+            guard !holdsFeedTurns || isLettingGo else { return held.append(action) }
             feedTurns += 1
             coordinator.feedTurn()
         case .produceFeed(let entry): produced.append(entry)
         case .loadExternalRecord(let user, _): records.append(user)
         case .observe(let observation): observed.append(observation)
-        default: break
+        default: super.perform(action)
         }
     }
 
@@ -189,8 +141,5 @@ final class LadderStage {
         return answer
     }
 
-    func number(_ name: String) -> Int {
-        let lines = coordinator.infoSections().flatMap(\.lines)
-        return lines.first { $0.key == name }.flatMap { Int($0.value) } ?? -1
-    }
+    func number(_ name: String) -> Int { info[name].flatMap { Int($0) } ?? -1 }
 }

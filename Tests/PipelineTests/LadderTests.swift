@@ -53,9 +53,9 @@ struct LadderTests {
         let ruled = try stage.ask { $0.filter = try? Filter("available") }
         #expect(ruled.missing.isEmpty)
         stage.coordinator.costs.record(.mixture, isRuled: false, cost: 200, at: stage.watch.now)
-        stage.pass(1_000)
+        stage.turn(1_000)
         #expect(try stage.ask().missing == ["mixture: deadline"])
-        stage.pass(4_000)
+        stage.turn(4_000)
         #expect(try stage.ask().missing.isEmpty)
     }
 
@@ -85,9 +85,9 @@ struct LadderTests {
         stage.holdsLoads = true
         let hurried = try (0..<3).map { _ in try stage.ask("absent") }
         let patient = try stage.ask("absent") { $0.deadlineMilliseconds = 1_000 }
-        stage.pass(70)
+        stage.turn(70)
         #expect(hurried.allSatisfy { $0.result == nil })
-        stage.pass(10)
+        stage.turn(10)
         for answer in hurried {
             #expect(answer.list?.rung == "popular" && answer.missing == ["state: slow"])
         }

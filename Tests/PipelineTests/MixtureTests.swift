@@ -34,15 +34,8 @@ final class SoleDaemon: CoordinatorStage {
             history: HistoryRules(types: Self.types, historyMax: 30),
             halfLivesSeconds: MixtureConfiguration.halfLives(beside: [50_000]))
         if enabled {
-            var mixture = MixtureConfiguration()
+            var mixture = MixtureConfiguration.quick()
             mixture.learnInterval = learnInterval
-            mixture.proposalsMax = 6
-            mixture.combiner.listsMax = 40
-            mixture.combiner.listsMin = 15
-            mixture.combiner.refitInterval = 50
-            mixture.combiner.fitDelay = 11
-            mixture.combiner.shortListCount = 5
-            mixture.combiner.passes = 1
             engine.mixture = mixture
         }
         var configuration = PipelineConfiguration(

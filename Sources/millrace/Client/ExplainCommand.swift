@@ -76,7 +76,7 @@ struct ExplanationShown {
         lines += rows("events").map { row in
             let rank = row.count > 2 ? row[2].number.map { "rank \(Int($0))" } ?? "no rank" : ""
             return line(
-                "without", row.first?.text ?? "?", "-" + number(row, 1) + "  " + rank,
+                "without", row.first?.text ?? "?", change(row) + "  " + rank,
                 title(row, titles))
         }
         lines += (reply["phrases"]?.elements ?? []).map { line("summary", $0.text ?? "") }
@@ -129,6 +129,12 @@ struct ExplanationShown {
 
     private func rows(_ name: String) -> [[Reply]] {
         (reply[name]?.elements ?? []).prefix(count).compactMap(\.elements)
+    }
+
+    /// Of the score, without the event.
+    private func change(_ row: [Reply]) -> String {
+        let amount = row.count > 1 ? row[1].number ?? 0 : 0
+        return (amount < 0 ? "+" : "-") + Terminal.number(abs(amount))
     }
 
     private func number(_ row: [Reply], _ place: Int) -> String {
