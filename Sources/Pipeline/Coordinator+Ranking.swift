@@ -147,6 +147,8 @@ extension Coordinator {
                     id: list.items[$0].id, score: scores[$0], source: ServingMode.trsr.rawValue)
             }
             list.items = best + list.items.dropFirst(scores.count)
+            // What the combiner went by is not why an item is where it is now.
+            list.shares = []
         case .success:
             preconditionFailure("a score an item")
         }

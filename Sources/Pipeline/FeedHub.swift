@@ -213,17 +213,19 @@ struct FeedHub {
     ) -> FeedEntry? {
         guard feeds[user] != nil else { return nil }
         if change.count > 1 { coalescedCount += UInt64(change.count - 1) }
-        if let last = feeds[user]?.entries.last,
-            last.recommendation.items.map(\.id) == recommendation.items.map(\.id)
-        {
-            return nil
-        }
+        let items = recommendation.items.map(\.id)
+        let last = feeds[user]?.entries.last
+        let before = last?.recommendation.items.map(\.id)
+        if before == items { return nil }
         sequence += 1
         publishedCount += 1
         var entry = FeedEntry(
             user: user, id: FeedID(epoch: epoch, sequence: sequence),
             recommendation: recommendation, skipped: 0)
         entry.causedAt = change.eventTime
+        if let last, let before {
+            entry.change = FeedChange(from: before, since: last.id, to: items)
+        }
         feeds[user]?.entries.append(entry)
         if let count = feeds[user]?.entries.count, count > keptMax {
             feeds[user]?.entries.removeFirst(count - keptMax)

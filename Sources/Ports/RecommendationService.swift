@@ -254,6 +254,8 @@ public struct FeedEntry: Sendable, Hashable {
     public var recommendation: Recommendation
     /// How many newer lists replaced each other before this one could be handed over.
     public var skipped: Int
+    /// Against the list before it; nil for the first list of a feed.
+    public var change: FeedChange?
     /// Time of the oldest event of the user that this list is the first to contain; 0 where others changed it, or
     /// nobody's event of late did.
     public var causedAt: Milliseconds = 0
@@ -263,6 +265,23 @@ public struct FeedEntry: Sendable, Hashable {
         self.id = id
         self.recommendation = recommendation
         self.skipped = skipped
+    }
+}
+
+/// What is different since the entry before: for who keeps a list on a screen and not on a server.
+public struct FeedChange: Sendable, Hashable {
+    /// The entry before; a reader who holds another takes the whole list.
+    public var since: FeedID
+    /// In the order of the new list.
+    public var added: [ItemID]
+    /// In the order of the old one.
+    public var removed: [ItemID]
+
+    public init(from old: [ItemID], since: FeedID, to new: [ItemID]) {
+        let (before, after) = (Set(old), Set(new))
+        self.since = since
+        added = new.filter { !before.contains($0) }
+        removed = old.filter { !after.contains($0) }
     }
 }
 

@@ -29,12 +29,19 @@ enum FeedText {
 
     private static func writeFields(_ entry: FeedEntry, to writer: inout ReplyWriter) {
         let asOf = entry.recommendation.asOf
-        let fields: [(String, String)] = [
+        var fields: [(String, String)] = [
             ("items", JSONText.array(entry.recommendation.items.map(\.id.text))),
             ("rung", entry.recommendation.rung), ("partition", String(asOf.partition)),
             ("offset", String(asOf.nextOffset)), ("user_time", String(asOf.userTime)),
             ("age_ms", String(asOf.ageMilliseconds)), ("skipped", String(entry.skipped)),
         ]
+        if let change = entry.change {
+            fields += [
+                ("since", change.since.description),
+                ("added", JSONText.array(change.added.map(\.text))),
+                ("removed", JSONText.array(change.removed.map(\.text))),
+            ]
+        }
         writer.array(fields.count * 2)
         for (name, value) in fields {
             writer.bulk(name)
@@ -45,7 +52,11 @@ enum FeedText {
     static func message(_ entry: FeedEntry) -> String {
         let asOf = entry.recommendation.asOf
         let items = JSONText.array(entry.recommendation.items.map(\.id.text))
-        return "{\"id\":\"\(entry.id)\",\"items\":\(items),"
+        let change = entry.change.map {
+            "\"since\":\"\($0.since)\",\"added\":\(JSONText.array($0.added.map(\.text))),"
+                + "\"removed\":\(JSONText.array($0.removed.map(\.text))),"
+        }
+        return "{\"id\":\"\(entry.id)\",\"items\":\(items),\(change ?? "")"
             + "\"rung\":\(JSONText.string(entry.recommendation.rung)),"
             + "\"partition\":\(asOf.partition),\"offset\":\(asOf.nextOffset),"
             + "\"age_ms\":\(asOf.ageMilliseconds),\"skipped\":\(entry.skipped)}"

@@ -130,8 +130,14 @@ extension DaemonTests {
             let best = try #require(daemon.list("watcher").first)
             _ = try daemon.ask("EVENT.ADD", "watcher", best, "purchase")
             let woken = try reader.receive()
-            #expect(woken["feed:watcher"] != nil, "\(woken)")
-            #expect(!String(describing: woken).contains("\"\(best)\""))
+            let changed = try #require(woken["feed:watcher"]?.elements?.first?.elements, "\(woken)")
+            let texts = changed[1].elements?.compactMap(\.text) ?? []
+            func field(_ name: String) -> String? {
+                texts.firstIndex(of: name).map { texts[$0 + 1] }
+            }
+            #expect(field("items")?.contains("\"\(best)\"") == false, "\(texts)")
+            #expect(field("removed")?.contains("\"\(best)\"") == true, "\(texts)")
+            #expect(field("since") == id && field("added") != nil, "\(texts)")
             let hint = try subscriber.receive()
             #expect(hint.elements?.first?.text == "message", "\(hint)")
         }

@@ -181,6 +181,34 @@ struct FeedSizeTests {
         #expect(stage.number("feed_topic_produced") == 2)
     }
 
+    @Test("an entry tells what is different since the one before; the first tells nothing")
+    func change() throws {
+        var (hub, users) = try Self.hub(1, followedBy: nil)
+        let asOf = AsOf(partition: 0, nextOffset: 0, userTime: 0, ageMilliseconds: 0)
+        var random = SeededRandom(seed: 9)
+        var held: [ItemID] = []
+        var heldID: FeedID?
+        for round in 0..<50 {
+            let picked = (0..<20).shuffled(using: &random).prefix(random.below(8))
+            let items = picked.compactMap { ItemID("i\($0)") }
+            let list = Recommendation(
+                items: items.map { RecommendedItem(id: $0, score: 1, source: "cf") }, rung: "cf",
+                asOf: asOf, version: 0)
+            guard let entry = hub.add(users[0], list, after: FeedHub.Change()) else {
+                #expect(items == held && round > 0)
+                continue
+            }
+            #expect(entry.change?.since == heldID)
+            if let change = entry.change {
+                let kept = Set(held).subtracting(change.removed)
+                #expect(kept.union(change.added) == Set(items))
+                #expect(change.added == items.filter { !held.contains($0) })
+                #expect(change.removed.allSatisfy(held.contains))
+            }
+            (held, heldID) = (items, entry.id)
+        }
+    }
+
     @Test("what is handed to the producer is bounded")
     func topicIsBounded() throws {
         var topic = FeedTopic()
