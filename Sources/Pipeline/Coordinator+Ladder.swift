@@ -96,7 +96,7 @@ extension Coordinator {
     }
 
     /// The rungs that a request may be answered by, the dearest first; the last one always is.
-    private func rungs(for request: RecommendRequest, hasState: Bool) -> [Rungs] {
+    private func rungs(for request: RecommendRequest, hasState: Bool) -> [LadderStep] {
         guard hasState else { return [.popular] }
         if request.teacher != nil { return [.teacher, .rules, .popular] }
         switch request.mode {
@@ -113,7 +113,7 @@ extension Coordinator {
 
     /// Nil when the rung has nothing to go by.
     private func make(
-        _ rung: Rungs, _ request: RecommendRequest, state: UserState, external: [UInt8],
+        _ rung: LadderStep, _ request: RecommendRequest, state: UserState, external: [UInt8],
         _ budget: Budget
     ) -> Recommendation? {
         switch rung {

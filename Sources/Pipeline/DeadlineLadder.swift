@@ -9,7 +9,7 @@
 import Ports
 
 /// A way of making a list, or a step of it, that can be left out. The dearest first.
-enum Rungs: Int, CaseIterable {
+enum LadderStep: Int, CaseIterable {
     /// The short-list in the order of the language model's token head.
     case text
     /// The item-aware model alone.
@@ -67,7 +67,7 @@ struct Budget {
     func left(at moment: Double) -> Double { endsAt - moment }
 
     /// Why a rung that takes about `cost` is not to be begun now; nil when it is.
-    func refusal(of rung: Rungs, cost: Double, at moment: Double) -> Omission.Reason? {
+    func refusal(of rung: LadderStep, cost: Double, at moment: Double) -> Omission.Reason? {
         if moment - arrivedAt > limit * rung.startShare { return .overload }
         return rung != .popular && moment + cost > endsAt ? .deadline : nil
     }
@@ -85,10 +85,10 @@ struct ListCosts {
     /// however dear it was.
     static let halfLifeMilliseconds = 1_000.0
 
-    private var costs: [Cost?] = Array(repeating: nil, count: 2 * Rungs.allCases.count)
+    private var costs: [Cost?] = Array(repeating: nil, count: 2 * LadderStep.allCases.count)
 
     /// What a rung will cost, in milliseconds, rather too much than too little; 0 when nothing is known.
-    func estimate(_ rung: Rungs, isRuled: Bool, at moment: Double) -> Double {
+    func estimate(_ rung: LadderStep, isRuled: Bool, at moment: Double) -> Double {
         guard let cost = costs[Self.place(rung, isRuled)] else { return 0 }
         let age = max(0, moment - cost.measuredAt) / Self.halfLifeMilliseconds
         // Halves by steps: no list needs the power in between.
@@ -96,7 +96,7 @@ struct ListCosts {
         return (cost.mean + 4 * cost.deviation) / Double(UInt64(1) << UInt64(halvings))
     }
 
-    mutating func record(_ rung: Rungs, isRuled: Bool, cost: Double, at moment: Double) {
+    mutating func record(_ rung: LadderStep, isRuled: Bool, cost: Double, at moment: Double) {
         let place = Self.place(rung, isRuled)
         guard var known = costs[place] else {
             costs[place] = Cost(mean: cost, deviation: cost / 2, measuredAt: moment)
@@ -109,7 +109,7 @@ struct ListCosts {
     }
 
     /// Lists under filters, boosts, caps or with diversity cost otherwise than plain ones.
-    private static func place(_ rung: Rungs, _ isRuled: Bool) -> Int {
+    private static func place(_ rung: LadderStep, _ isRuled: Bool) -> Int {
         2 * rung.rawValue + (isRuled ? 1 : 0)
     }
 }

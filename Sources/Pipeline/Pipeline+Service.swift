@@ -33,7 +33,7 @@ extension Pipeline: RecommendationService {
             let now = clock.monotonicSeconds
             gate.begin(
                 atNanoseconds: UInt64(max(0, now) * 1e9),
-                isPressed: now - arrived > limit * Rungs.rules.startShare)
+                isPressed: now - arrived > limit * LadderStep.rules.startShare)
             body(coordinator) { [gate] result in
                 gate.leave()
                 reply(result)

@@ -194,7 +194,7 @@ struct LadderTests {
         var now = 0.0
         var arrival = 0.0
         var latest = 0.0
-        var counts: [Rungs: Int] = [:]
+        var counts: [LadderStep: Int] = [:]
         var refused = 0
         var longest = 0
         func arrive(until end: Double) {
@@ -219,8 +219,8 @@ struct LadderTests {
             head += 1
             gate.begin(
                 atNanoseconds: UInt64(now * 1e6), isPressed: now - budget.arrivedAt > 50)
-            var chosen: Rungs?
-            for rung in [Rungs.mixture, .rules, .popular] {
+            var chosen: LadderStep?
+            for rung in [LadderStep.mixture, .rules, .popular] {
                 let estimate = costs.estimate(rung, isRuled: false, at: now)
                 if budget.refusal(of: rung, cost: estimate, at: now) == nil {
                     chosen = rung
