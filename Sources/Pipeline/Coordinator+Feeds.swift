@@ -29,6 +29,9 @@ extension Coordinator {
     // What waits on the lane meanwhile, requests and events, waits no longer than a slice.
     private static let feedSliceMilliseconds = 2.0
     private static let feedSliceListsMax = 32
+    /// A change that has waited so long is shown by rules and popularity, at a tenth of the cost, which shortens the line;
+    /// the combined list comes with the next round or change.
+    static let feedPatienceMilliseconds = 4.0
     /// Feeds whose users' states the store still owes.
     private static let feedsComputingMax = 512
 
@@ -73,9 +76,14 @@ extension Coordinator {
             guard let state else { return }
             var request = RecommendRequest(user: user, count: configuration.feedListCount)
             request.scenario = configuration.feedScenario
-            var list = makeList(request, state: state)
-            list.version = version(of: user)
             let change = feeds.takeChange(user)
+            let isLate =
+                change.count > 0 && moment - change.committedAt > Self.feedPatienceMilliseconds
+            if isLate { request.mode = .cf }
+            var list = makeList(
+                request, state: state,
+                without: isLate && engine.isMixing ? [Omission("mixture", .overload)] : [])
+            list.version = version(of: user)
             if change.count > 0 {
                 let waited = max(0, moment - change.committedAt)
                 feedDelays.record(milliseconds: waited)

@@ -161,12 +161,15 @@ def freshness(stage, users, rate, seconds):
         partition, offset = map(int, position.split(":"))
         waiting.setdefault((user, partition), []).append((offset, at))
     latencies = []
+    # The first second warms up: all feeds are new, and their first lists are made.
+    begin = sent[0][0] + 1
     for at, user, partition, next_offset in watchers.changes:
         events = waiting.get((user, partition), [])
         while events and events[0][0] < next_offset:
-            latencies.append(1e3 * (at - events.pop(0)[1]))
+            sent_at = events.pop(0)[1]
+            if sent_at >= begin:
+                latencies.append(1e3 * (at - sent_at))
     hop = [1e3 * (reply[0] - at) for (at, _), reply in zip(sent, acknowledged)]
-    # The first second warms up.
     return {**spread(latencies), "sent": total, "rate": total / took, "add": spread(hop[rate:])}
 
 
