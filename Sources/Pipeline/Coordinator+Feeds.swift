@@ -29,8 +29,8 @@ extension Coordinator {
     // What waits on the lane meanwhile, requests and events, waits no longer than a slice.
     private static let feedSliceMilliseconds = 2.0
     private static let feedSliceListsMax = 32
-    /// A change that has waited so long is shown by rules and popularity, at a tenth of the cost, which shortens the line;
-    /// the combined list comes with the next round or change.
+    /// A change that has waited so long is shown by rules and popularity, at a tenth of the cost, which shortens the
+    /// line; the combined list comes with the next round or change.
     static let feedPatienceMilliseconds = 4.0
     /// Feeds whose users' states the store still owes.
     private static let feedsComputingMax = 512

@@ -29,14 +29,30 @@ struct FreshnessProbe {
             let list = try client.ask("REC.GET", user, "COUNT", "1")
             guard let item = list.elements?.first?.text else { break }
             let start = clock.monotonicSeconds
-            _ = try client.ask("EVENT.ADD", user, item, type)
-            let reply = try client.ask(
-                "XREAD", "BLOCK", "\(Self.waitMilliseconds)", "STREAMS", feed, position)
-            guard let id = DemoCommand.firstEntryID(reply) else { continue }
-            position = id
-            found.append((clock.monotonicSeconds - start) * 1_000)
+            let added = try client.ask("EVENT.ADD", user, item, type).text?.split(separator: ":")
+            guard let offset = added?.last.flatMap({ Int($0) }) else { break }
+            // An entry may be of before: others change lists too.
+            while let entry = Self.newest(
+                try client.ask(
+                    "XREAD", "BLOCK", "\(Self.waitMilliseconds)", "STREAMS", feed, position))
+            {
+                position = entry.id
+                guard entry.nextOffset > offset else { continue }
+                found.append((clock.monotonicSeconds - start) * 1_000)
+                break
+            }
         }
         return found.sorted()
+    }
+
+    /// The last entry of a feed's reply, and up to where it has read the user's partition; nil when none came.
+    private static func newest(_ reply: Reply) -> (id: String, nextOffset: Int)? {
+        guard let entry = reply.pairs?.first?.value.elements?.last?.elements, entry.count == 2,
+            let id = entry[0].text, let fields = entry[1].elements?.compactMap(\.text),
+            let place = fields.firstIndex(of: "offset"), place + 1 < fields.count,
+            let offset = Int(fields[place + 1])
+        else { return nil }
+        return (id: id, nextOffset: offset)
     }
 
     /// For a report.
