@@ -72,7 +72,12 @@ extension Coordinator {
         explanation.boosts = gate.boosts(of: item).map { .init($0.when.text, $0.by) }
         explanation.summary = summaryRead(of: state)
         explanation.phrases = phrases(of: state, naming: item)
-        if list.mode == .auto, engine.isMixing,
+        // A kept list may be of the model alone.
+        if [.lm, .lmText].contains(list.mode), let byModel {
+            explanation.rank = removal == nil ? byModel.rank : nil
+            explanation.score = byModel.score
+        }
+        if isMixed(list),
             let mixed = mixedPlace(of: item, in: list, state, user: list.user.key, gate)
         {
             explanation.rank = removal == nil ? mixed.rank : nil
@@ -93,6 +98,11 @@ extension Coordinator {
             explanation.effects = effects(on: request.item, in: list, state, gate)
         }
         return explanation
+    }
+
+    /// What a ranker puts in order is the combined list.
+    private func isMixed(_ list: RecommendRequest) -> Bool {
+        [.auto, .trsr].contains(list.mode) && engine.isMixing
     }
 
     /// What the request itself keeps out.
@@ -118,7 +128,7 @@ extension Coordinator {
         on item: ItemID, in list: RecommendRequest, _ state: UserState, _ gate: ListGate
     ) -> [Explanation.Effect] {
         func standing(_ state: UserState) -> (score: Double, rank: Int?) {
-            if list.mode == .auto, engine.isMixing,
+            if isMixed(list),
                 let place = mixedPlace(
                     of: item.key, in: list, state, user: Self.effectsUser, gate)
             {

@@ -58,6 +58,10 @@ struct ExplanationTests {
             #expect((why.lostAt == .removed) == (why.removedBy != nil))
             if let loss = why.lostAt { losses[loss, default: 0] += 1 }
         }
+        // A ranker orders the combined list: that is what put an item there.
+        let best = try #require(list.items.first)
+        let ranked = try daemon.explain(best.id) { $0.list.mode = .trsr }
+        #expect(ranked.mixture != nil && ranked.score == best.score)
         #expect(losses[.removed] ?? 0 > 0 && losses[.belowTheCut] ?? 0 > 0, "\(losses)")
         #expect(losses[.notProposed] ?? 0 > 0 && losses[.arranged] == nil, "\(losses)")
     }
