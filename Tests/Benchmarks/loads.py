@@ -54,12 +54,15 @@ def moved(source, folder, end):
             file.write(items.read())
 
 
-def find_recorded(root):
-    for folder in (os.environ.get("MILLRACE_DATA"), f"{root}/../shared/data/movietweetings",
-                   f"{root}/data/movietweetings"):
-        if folder and os.path.exists(f"{folder}/events.jsonl"):
-            return folder
-    return None
+def streamed(run, stage):
+    """The recorded log, or a simulated one, in the topics of a stage: its measures with the folder, and its name."""
+    folder = run.recorded() or stage.path("sim")
+    if not run.recorded():
+        simulated(run.binary, folder, 20_000, 10_000, 200_000)
+    log = keyed(folder, stage.path("log"))
+    stage.produce("items", stage.path("log.items"))
+    stage.produce("interactions", stage.path("log.events"))
+    return {**log, "folder": folder}, "MovieTweetings" if run.recorded() else "simulated"
 
 
 def crowd(path, first_user, users, items, per_user, seed):

@@ -1,4 +1,4 @@
-"""A private Redis, broker and daemon for the benchmarks, and the few clients they need."""
+"""A private Redis, broker and daemon for the benchmarks, the few clients they need, and statistics of what they say."""
 
 import csv
 import glob
@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import tempfile
 import time
@@ -14,6 +15,21 @@ import time
 PARTITIONS = 16
 # The development broker keeps 5 MiB a partition: this many events of ours never overflow it.
 CHUNK_EVENTS = 300_000
+# And this many item records, which lie in one partition.
+CHUNK_ITEMS = 20_000
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def spread(values):
+    return {"p50": percentile(values, 0.5), "p99": percentile(values, 0.99), "count": len(values)}
+
+
+def median(values):
+    return statistics.median(values)
 
 
 class Resp:
@@ -68,6 +84,11 @@ class Resp:
         self.socket.close()
 
 
+def named(reply):
+    """A map, which RESP2 tells as names and values in turn."""
+    return dict(zip(reply[::2], reply[1::2]))
+
+
 def partitions(info):
     """The fields of every owned partition."""
     return [
@@ -92,18 +113,21 @@ def wait_for(what, condition, seconds=300, interval=0.01):
 
 
 class Stage:
-    """Redis and a broker from the start, the daemon when asked."""
+    """Redis and a broker from the start, or those of another stage; the daemon when asked."""
 
-    def __init__(self, binary):
-        self.binary = binary
+    def __init__(self, binary, partitions=PARTITIONS, beside=None):
+        self.binary, self.partitions = binary, partitions
         self.folder = tempfile.mkdtemp(prefix="millrace-bench.")
         self.children = []
         self.daemon = None
-        self.redis_path = self.path("redis.sock")
         self.socket_path = self.path("millrace.sock")
+        if beside:
+            self.redis_path, self.brokers = beside.redis_path, beside.brokers
+            return
+        self.redis_path = self.path("redis.sock")
         self.start_redis(self.redis_path, self.folder)
         broker = self.spawn(
-            [binary, "broker", "--with-parent", "--topic", f"interactions:{PARTITIONS}",
+            [binary, "broker", "--with-parent", "--topic", f"interactions:{partitions}",
              "--topic", "items:1", "--topic", "millrace-dead-letters:1"],
             "broker.log", stdout=subprocess.PIPE)
         self.brokers = broker.stdout.readline().decode().strip()
@@ -146,7 +170,7 @@ class Stage:
             file.write(f"""
 kafka:
   brokers: [{json.dumps(self.brokers)}]
-  instance-id: bench
+  instance-id: {os.path.basename(self.folder)}
   librdkafka: {{fetch.wait.max.ms: "1", session.timeout.ms: "6000"}}
   {kafka}
 redis: {{address: "unix:{self.redis_path}"}}
@@ -171,7 +195,7 @@ operations: {{path: "{self.path('operations.sock')}"}}
             raise RuntimeError(open(self.path("daemon.log")).read()[-2000:])
         info = self.try_info()
         return info and info.get("state") == "ready" and info.get("partitions_owned") == str(
-            PARTITIONS)
+            self.partitions)
 
     def try_info(self):
         try:
@@ -186,6 +210,17 @@ operations: {{path: "{self.path('operations.sock')}"}}
         self.daemon.send_signal(how)
         self.daemon.wait(30)
         self.daemon = None
+
+    def catalogue(self, path):
+        """Streams item records in, in pieces that the broker keeps, until the daemon knows them all."""
+        with open(path) as file:
+            lines = file.readlines()
+        for at in range(0, len(lines), CHUNK_ITEMS):
+            with open(self.path("piece"), "w") as file:
+                file.writelines(lines[at:at + CHUNK_ITEMS])
+            self.produce("items", self.path("piece"))
+            known = min(at + CHUNK_ITEMS, len(lines))
+            wait_for(f"{known} items are known", lambda: int(self.try_info()["items"]) >= known)
 
     def kcat(self, *words, **options):
         return subprocess.Popen(["kcat", "-b", self.brokers, *words], **options)
