@@ -116,14 +116,14 @@ def memory(stage):
 def recovery(stage, settings):
     """kill -9 and up again, against a Redis that loads the same data from its own file."""
     client = stage.client()
-    before = client.ask("DIGEST")
+    before = client.patiently("DIGEST")
     events = committed(client.info())
     client.close()
     stage.stop_daemon(signal.SIGKILL)
     seconds = stage.start_daemon(settings)
     client = stage.client()
     info = client.info()
-    after = client.ask("DIGEST")
+    after = client.patiently("DIGEST")
     client.close()
     redis = stage.redis()
     redis.ask("SAVE")

@@ -87,7 +87,7 @@ def watched(stage, users, rate, seconds):
     feed, and at least a second, warms up: all feeds are new, and their first lists are made."""
     warm = max(1.0, len(users) / rate)
     reader = stage.client()
-    lists = {user: [i.decode() for i in reader.ask("REC.GET", user)] for user in users}
+    lists = {user: [i.decode() for i in reader.patiently("REC.GET", user)] for user in users}
     reader.close()
     watchers = Watchers(stage, users, connections=4 + len(users) // 3_000)
     watchers.lists = dict(lists)

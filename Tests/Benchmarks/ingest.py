@@ -170,7 +170,7 @@ def scaled(run, instances):
 
 def agreed(clients):
     """The statistics that every instance holds, and the digest of each partition by its owner; None while they differ."""
-    replies = [named(client.ask("DIGEST")) for client in clients]
+    replies = [named(client.patiently("DIGEST")) for client in clients]
     if len({reply[b"statistics"] for reply in replies}) > 1:
         return None
     partitions = [named(partition) for reply in replies for partition in reply[b"partitions"]]

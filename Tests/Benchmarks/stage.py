@@ -71,9 +71,18 @@ class Resp:
         self.send(*words)
         return self.reply()
 
+    def patiently(self, *words):
+        """`ask`, again while the server is too busy."""
+        while True:
+            try:
+                return self.ask(*words)
+            except RuntimeError as error:
+                if not str(error).startswith(("TIMEOUT", "BUSY")):
+                    raise
+
     def info(self):
         fields = {}
-        for line in self.ask("INFO", "everything").decode().splitlines():
+        for line in self.patiently("INFO", "everything").decode().splitlines():
             name, colon, value = line.partition(":")
             if colon:
                 fields[name] = value
