@@ -29,6 +29,7 @@ let items: [[Int32]] = (0..<itemCount).map { item in
 var figures: [String: Double] = [:]
 
 /// Keeps the middle time of a run, in microseconds.
+@MainActor
 func measure(_ name: String, _ count: Int, _ body: (Int) -> Void) {
     let clock = ContinuousClock()
     let times = (0..<count).map { index in clock.measure { body(index) } / .microseconds(1) }
