@@ -16,7 +16,7 @@ RATE = 1_000
 def freshness(run, part):
     with Stage(run.binary) as stage:
         log, _ = loads.streamed(run, stage)
-        stage.start_daemon()
+        stage.start_daemon(fetch_wait=1)
         stage.wait_committed(log["events"])
         alone = hops(stage)
         found = {}

@@ -30,14 +30,14 @@ def keyed(folder, out):
             target.write(f"{event['user']}\t{text}\n")
             count += 1
             size += len(text) + len(event["user"])
-    items = 0
+    items = set()
     with open(f"{folder}/items.jsonl") as source, open(f"{out}.items", "w") as target:
         for line in source:
             item = json.loads(line)
             item.pop("ts", None)
             target.write(f"{item['id']}\t{json.dumps(item, ensure_ascii=False)}\n")
-            items += 1
-    return {"events": count, "users": len(numbers), "items": items, "bytes": size / count}
+            items.add(item["id"])
+    return {"events": count, "users": len(numbers), "items": len(items), "bytes": size / count}
 
 
 def moved(source, folder, end):

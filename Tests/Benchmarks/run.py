@@ -8,6 +8,7 @@ them (Tests/Benchmarks/peers), and say so in the table where there is none.
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
@@ -82,6 +83,7 @@ def parse():
 
 def main():
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what a part has started ends with it
     chosen = set(options.only.split(","))
     run, store, missing, failed = Run(options), Store(options.work), {}, False
     os.makedirs(options.out, exist_ok=True)

@@ -174,13 +174,15 @@ class Stage:
     def client(self):
         return Resp(self.socket_path)
 
-    def start_daemon(self, settings="", kafka="", wait="ready"):
+    def start_daemon(self, settings="", kafka="", wait="ready", fetch_wait=5):
+        """`fetch_wait`: the development broker wakes no waiting fetch, so this is how often the daemon asks it, in
+        milliseconds; every fetch costs all who share the processors."""
         with open(self.path("millrace.yaml"), "w") as file:
             file.write(f"""
 kafka:
   brokers: [{json.dumps(self.brokers)}]
   instance-id: {os.path.basename(self.folder)}
-  librdkafka: {{fetch.wait.max.ms: "1", session.timeout.ms: "6000"}}
+  librdkafka: {{fetch.wait.max.ms: "{fetch_wait}", session.timeout.ms: "6000"}}
   {kafka}
 redis: {{address: "unix:{self.redis_path}"}}
 socket: {{path: "{self.socket_path}"}}
@@ -228,7 +230,7 @@ operations: {{path: "{self.path('operations.sock')}"}}
             with open(self.path("piece"), "w") as file:
                 file.writelines(lines[at:at + CHUNK_ITEMS])
             self.produce("items", self.path("piece"))
-            known = min(at + CHUNK_ITEMS, len(lines))
+            known = len({line.split("\t", 1)[0] for line in lines[:at + CHUNK_ITEMS]})
             wait_for(f"{known} items are known", lambda: int(self.try_info()["items"]) >= known)
 
     def kcat(self, *words, **options):
