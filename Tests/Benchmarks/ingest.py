@@ -2,6 +2,7 @@
 log by one instance and by two."""
 
 import contextlib
+import os
 import subprocess
 import time
 
@@ -21,11 +22,14 @@ def ingest(run, part):
         middle = middle_ingest(stage, log, 3)
         batches = [(records, middle_ingest(stage, log, 1, f"batch-records: {records}")["rate"])
                    for records in (100, 300, 1_000, 3_000)]
+        allocations = allocated(stage, log)
     rate, slower = middle["rate"], min(bare, pipelined)
     part.row(f"ingest, {log['events']:,} events of {size} B by {log['users']:,} users, exactly once in Redis", "absolute",
              f"{rate:,.0f} events/s, {middle['cpu_us']:.1f} us of CPU each", ">= 50 000 events/s", rate >= 50_000)
     part.row("the same", f"the slower of a bare consumer ({bare:,.0f}/s, kcat) and redis-benchmark SET -P 64 "
              f"({pipelined:,.0f}/s)", f"{rate / slower:.2f} x", ">= 0.5 x", rate >= 0.5 * slower)
+    part.row("calls of malloc and its kin on the engine's lane, second half of the log", "absolute",
+             f"{allocations:.1f} an event", "none", allocations < 0.005)
     part.chart("ingest", charts.bars(
         "Ingest beside its two hops", "/s",
         [("Kafka record to durable commit", rate, True), ("kcat only counts records", bare, False),
@@ -107,6 +111,25 @@ def once(stage, log, kafka=""):
                for name, seconds in stage.daemon_thread_seconds().items()}
     return {"threads": threads, "rate": (end[1] - begin[1]) / (end[0] - begin[0]),
             "cpu_us": 1e6 * (end[2] - (before[-1] if before else begin)[2]) / log["events"]}
+
+
+def allocated(stage, log):
+    """Allocations an event on the engine's lane, counted in a run of its own once half of the log is in."""
+    library, counts = stage.path("allocations.so"), stage.path("allocations")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "allocations.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, source], check=True)
+    stage.redis().ask("FLUSHALL")
+    stage.start_daemon(LD_PRELOAD=library, MILLRACE_ALLOCATIONS=counts)
+    samples = []
+    client = stage.client()
+    for share in (0.5, 1):
+        wait_for("events are durable", lambda: committed(client.info()) >= share * log["events"])
+        with open(counts, "rb") as file:
+            samples.append((committed(client.info()), int.from_bytes(file.read(8), "little")))
+    client.close()
+    stage.stop_daemon()
+    (before, first), (after, last) = samples
+    return (last - first) / (after - before)
 
 
 def try_client(stage):

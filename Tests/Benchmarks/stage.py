@@ -174,7 +174,7 @@ class Stage:
     def client(self):
         return Resp(self.socket_path)
 
-    def start_daemon(self, settings="", kafka="", wait="ready", fetch_wait=5):
+    def start_daemon(self, settings="", kafka="", wait="ready", fetch_wait=5, **variables):
         """`fetch_wait`: the development broker wakes no waiting fetch, so this is how often the daemon asks it, in
         milliseconds; every fetch costs all who share the processors."""
         with open(self.path("millrace.yaml"), "w") as file:
@@ -190,7 +190,8 @@ operations: {{path: "{self.path('operations.sock')}"}}
 {settings}""")
         started = time.monotonic()
         self.daemon = self.spawn(
-            [self.binary, "serve", "--config", self.path("millrace.yaml")], "daemon.log")
+            [self.binary, "serve", "--config", self.path("millrace.yaml")], "daemon.log",
+            env={**os.environ, **variables})
         if wait == "ready":
             wait_for("the daemon answers READY", self.is_serving, interval=0.005)
             self.ready_seconds = time.monotonic() - started
