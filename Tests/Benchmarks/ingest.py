@@ -1,6 +1,7 @@
 """P1, ingest: Kafka record to durable commit, beside a consumer that only counts and Redis' own SET; and P12, the same
 log by one instance and by two."""
 
+import collections
 import contextlib
 import os
 import subprocess
@@ -146,6 +147,12 @@ SHARED_PARTITIONS = 4
 
 def scaling(run, part):
     alone, two = (middle_scaled(run, instances) for instances in (1, 2))
+    part.chart("instances", charts.bars(
+        "CPU of the threads of all instances, us an event", "us",
+        [(f"{name}, {instances}", found["threads"][name], instances == "2 instances")
+         for name in sorted(two["threads"], key=lambda name: -two["threads"][name]) if two["threads"][name] >= 0.2
+         for instances, found in (("2 instances", two), ("1 instance", alone)) if name in found["threads"]]),
+        "CPU an event by thread, one instance and two: every instance applies the counts of all partitions")
     same = alone["digest"] == two["digest"]
     faster, dearer = two["rate"] / alone["rate"], two["cpu_us"] / alone["cpu_us"]
     part.row(f"2 instances on 2 partitions each, {alone['events']:,} events, on these two cores with broker and Redis",
@@ -178,17 +185,26 @@ def scaled(run, instances):
             info and info.get("partitions_owned") == share and int(info["items"]) >= log["items"]
             for info in [stage.try_info() for stage in stages]))
         clients = [stage.client() for stage in stages]
-        before = [stage.daemon_seconds() for stage in stages]
+        before = spent(stages)
         first.produce("interactions", first.path("log.events"))
         samples = []
         while not samples or samples[-1][1] < log["events"]:
             samples.append((time.monotonic(), sum(committed(client.info()) for client in clients)))
             time.sleep(0.01)
-        spent = sum(stage.daemon_seconds() for stage in stages) - sum(before)
+        after = spent(stages)
+        threads = {name: 1e6 * (after[name] - before.get(name, 0)) / log["events"] for name in after}
         begin = next(sample for sample in samples if sample[1] > 0)
         digest = wait_for("all instances have the same statistics", lambda: agreed(clients))
         return {"events": log["events"], "rate": (samples[-1][1] - begin[1]) / (samples[-1][0] - begin[0]),
-                "cpu_us": 1e6 * spent / log["events"], "digest": digest}
+                "cpu_us": sum(threads.values()), "threads": threads, "digest": digest}
+
+
+def spent(stages):
+    """CPU seconds of all daemons, by the name of the thread."""
+    total = collections.Counter()
+    for stage in stages:
+        total.update(stage.daemon_thread_seconds())
+    return total
 
 
 def agreed(clients):
