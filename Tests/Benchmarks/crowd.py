@@ -9,7 +9,8 @@ import time
 
 import charts
 import loads
-from stage import CHUNK_EVENTS, Stage, committed, partitions
+from resp import partitions
+from stage import CHUNK_EVENTS, Stage
 
 SMALL_CACHE = 50_000
 ITEMS = 10_000
@@ -91,59 +92,47 @@ def fill(run, stage, settings, users):
 
 
 def memory(stage):
+    """Bytes of Redis a user, with and without what Redis adds to the state, and an item."""
     client, redis = stage.client(), stage.redis()
     info = client.info()
     owned = partitions(info)
     users = sum(int(part["users"]) for part in owned)
-    blobs = sum(int(part["bytes"]) for part in owned)
-    sizes = {}
-    cursor = b"0"
-    while True:
-        cursor, keys = redis.ask("SCAN", cursor, "COUNT", 1000)
+    sizes, cursor = {}, None
+    while cursor != b"0":
+        cursor, keys = redis.ask("SCAN", cursor or 0, "COUNT", 1000)
         for key in keys:
             sizes[key.decode()] = redis.ask("MEMORY", "USAGE", key, "SAMPLES", 1000)
-        if cursor == b"0":
-            break
-    user_bytes = sum(size for key, size in sizes.items() if key.split(":")[-1] == "users"
-                     or ":users" in key)
-    item_bytes = sum(size for key, size in sizes.items() if ":items" in key)
-    other = sum(sizes.values()) - user_bytes - item_bytes
-    return {"users": users, "blobs": blobs / users, "user": user_bytes / users,
-            "items": int(info["items"]), "item": item_bytes / max(1, int(info["items"])),
-            "other": other, "keys": {k: v for k, v in sorted(sizes.items())[:60]}}
+    return {"users": users, "blobs": sum(int(part["bytes"]) for part in owned) / users,
+            "user": sum(size for key, size in sizes.items() if ":users" in key) / users, "items": int(info["items"]),
+            "item": sum(size for key, size in sizes.items() if ":items" in key) / max(1, int(info["items"]))}
 
 
 def recovery(stage, settings):
     """kill -9 and up again, against a Redis that loads the same data from its own file."""
     client = stage.client()
     before = client.patiently("DIGEST")
-    events = committed(client.info())
     client.close()
     stage.stop_daemon(signal.SIGKILL)
-    seconds = stage.start_daemon(settings)
+    owning = stage.start_daemon(settings)
     client = stage.client()
-    info = client.info()
-    after = client.patiently("DIGEST")
+    replayed, after = int(client.info()["events_applied"]), client.patiently("DIGEST")
     client.close()
-    redis = stage.redis()
-    redis.ask("SAVE")
-    folder = stage.path("copy")
+    stage.redis().ask("SAVE")
+    dump, folder = stage.path("dump.rdb"), stage.path("copy")
     os.mkdir(folder)
-    shutil.copy(stage.path("dump.rdb"), folder)
-    log = subprocess.Popen(
-        ["redis-server", "--port", "0", "--unixsocket", folder + "/redis.sock", "--save", "",
-         "--dir", folder], stdout=subprocess.PIPE, text=True)
-    loaded = None
-    for line in log.stdout:
-        found = re.search(r"DB loaded from disk: ([0-9.]+) seconds", line)
-        if found:
-            loaded = float(found.group(1))
-            break
-        if "Ready to accept" in line:
-            break
-    log.terminate()
-    log.stdout.close()
-    log.wait()
-    return {"ready": stage.ready_seconds, "owning": seconds, "redis": loaded, "replayed": int(info["events_applied"]),
-            "same_digest": before == after, "events": events,
-            "dump": os.path.getsize(stage.path("dump.rdb"))}
+    shutil.copy(dump, folder)
+    return {"ready": stage.ready_seconds, "owning": owning, "redis": loaded(folder), "replayed": replayed,
+            "same_digest": before == after, "dump": os.path.getsize(dump)}
+
+
+def loaded(folder):
+    """Seconds that Redis says it needs for the file in a folder."""
+    with subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", f"{folder}/redis.sock", "--save", "", "--dir",
+                           folder], stdout=subprocess.PIPE, text=True) as redis:
+        for line in redis.stdout:
+            if found := re.search(r"DB loaded from disk: ([0-9.]+) seconds", line):
+                break
+            if "Ready to accept" in line:
+                break
+        redis.terminate()
+    return float(found.group(1)) if found else float("nan")

@@ -9,7 +9,8 @@ import time
 
 import charts
 import loads
-from stage import Stage, committed, median, named, redis_benchmark, wait_for
+from resp import committed, named
+from stage import Stage, median, redis_benchmark, wait_for
 
 
 def ingest(run, part):

@@ -11,7 +11,8 @@ import charts
 import loads
 from page import Unavailable
 from programs import peer
-from stage import Stage, median, named, redis_benchmark, spread, wait_for
+from resp import named
+from stage import Stage, median, redis_benchmark, spread, wait_for
 
 # Neither a list nor a row of popularity is served again: every request is computed.
 UNCACHED = "serving: {staleness: 0s, cache-max: 0B}\n"
