@@ -1,7 +1,7 @@
 """P2, freshness: an event is produced, and a subscriber reads the feed that it changed."""
 
+import collections
 import json
-import selectors
 import subprocess
 import threading
 import time
@@ -11,6 +11,8 @@ import loads
 from stage import Stage, spread
 
 RATE = 1_000
+# How long late feeds are waited for; an event that changed no list, because the one before had not arrived yet, has none.
+PATIENCE_SECONDS = 5
 
 
 def freshness(run, part):
@@ -26,9 +28,9 @@ def freshness(run, part):
             run.note(f"P2: {feeds:,} feeds: {found[feeds]}")
     result, both = found[1_000], alone["kafka"]["p50"] + alone["redis"]["p50"]
     part.row(f"freshness: EVENT.ADD to changed feed read, 1 000 feeds, {result['rate']:,.0f} events/s, "
-             f"{result['count']} of {result['sent']} judged (after each feed's first list)", "absolute",
+             f"{result['count']} of {result['expected']} seen (after a second, in which feeds are new)", "absolute",
              f"p50 {result['p50']:.1f} ms, p99 {result['p99']:.1f} ms (EVENT.ADD's reply: p50 {result['add']['p50']:.1f} ms)",
-             "p99 <= 50 ms", result["p99"] <= 50)
+             "p99 <= 50 ms", result["p99"] <= 50 and result["count"] >= 0.99 * result["expected"])
     part.row("the same", f"produce to consume (kcat, p50 {alone['kafka']['p50']:.1f} ms) and SET to GET "
              f"(p50 {alone['redis']['p50']:.2f} ms)", f"p50 {result['p50'] / both:.1f} x", "<= 3 x",
              result["p50"] <= 3 * both)
@@ -48,7 +50,6 @@ class Watchers:
 
     def __init__(self, stage, users, connections):
         self.lists, self.changes = {}, []
-        self.selector = selectors.DefaultSelector()
         self.sockets = []
         for index in range(connections):
             client = stage.client()
@@ -113,24 +114,33 @@ def watched(stage, users, rate, seconds):
         sent.append((time.monotonic(), user))
         producer.send("EVENT.ADD", user, item, "view")
     replies.join()
-    time.sleep(1)
+    took = sent[-1][0] - start
+    begin, end = sent[0][0] + warm, time.monotonic() + PATIENCE_SECONDS
+    expected = sum(at >= begin for at, _ in sent)
+    while len(found := latencies(sent, acknowledged, list(watchers.changes), begin)) < expected:
+        if time.monotonic() > end:
+            break
+        time.sleep(0.2)
     watchers.close()
     producer.close()
-    took = sent[-1][0] - start
+    hop = [1e3 * (reply[0] - at) for (at, _), reply in zip(sent, acknowledged) if at >= begin]
+    return {**spread(found), "expected": expected, "rate": total / took, "add": spread(hop)}
+
+
+def latencies(sent, acknowledged, changes, begin):
+    """Milliseconds from each event since `begin` to the first change of its user's feed that holds it."""
     waiting = {}
     for (at, user), (_, position) in zip(sent, acknowledged):
         partition, offset = map(int, position.split(":"))
-        waiting.setdefault((user, partition), []).append((offset, at))
-    latencies = []
-    begin = sent[0][0] + warm
-    for at, user, partition, next_offset in watchers.changes:
-        events = waiting.get((user, partition), [])
+        waiting.setdefault((user, partition), collections.deque()).append((offset, at))
+    found = []
+    for at, user, partition, next_offset in changes:
+        events = waiting.get((user, partition), ())
         while events and events[0][0] < next_offset:
-            sent_at = events.pop(0)[1]
+            sent_at = events.popleft()[1]
             if sent_at >= begin:
-                latencies.append(1e3 * (at - sent_at))
-    hop = [1e3 * (reply[0] - at) for (at, _), reply in zip(sent, acknowledged) if at >= begin]
-    return {**spread(latencies), "sent": total, "rate": total / took, "add": spread(hop)}
+                found.append(1e3 * (at - sent_at))
+    return found
 
 
 def hops(stage, count=1_000):
