@@ -41,7 +41,8 @@ def freshness(run, part):
          ("SET to GET alone, p50", alone["redis"]["p50"], False)]), "freshness beside the two hops alone")
     part.chart("freshness-feeds", charts.curves(
         "From event to changed feed by watched feeds, 1 000 events/s", "watched feeds", "ms",
-        [(name, [(feeds, found[feeds][name]) for feeds in sorted(found)]) for name in ("p50", "p99")]),
+        [(name, [(feeds, found[feeds][name]) for feeds in sorted(found) if found[feeds]["count"]])
+         for name in ("p50", "p99")]),
         "freshness by the number of watched feeds")
 
 
