@@ -1,6 +1,7 @@
 """The protocol of Redis and of the daemon, and what the daemon says of itself in it."""
 
 import socket
+import time
 
 
 class Resp:
@@ -50,6 +51,7 @@ class Resp:
             except RuntimeError as error:
                 if not str(error).startswith(("TIMEOUT", "BUSY")):
                     raise
+                time.sleep(0.05)
 
     def info(self):
         fields = {}
