@@ -60,7 +60,7 @@ class Watchers:
                 client.reply()
             self.sockets.append(client)
         self.running = True
-        self.threads = [threading.Thread(target=self.read, args=(c,)) for c in self.sockets]
+        self.threads = [threading.Thread(target=self.read, args=(c,), daemon=True) for c in self.sockets]
         for thread in self.threads:
             thread.start()
 
@@ -102,7 +102,7 @@ def watched(stage, users, rate, seconds):
             position = producer.reply().decode()
             acknowledged.append((time.monotonic(), position))
 
-    replies = threading.Thread(target=read_replies)
+    replies = threading.Thread(target=read_replies, daemon=True)
     replies.start()
     start = time.monotonic()
     for number in range(total):
