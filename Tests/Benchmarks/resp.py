@@ -3,6 +3,8 @@
 import socket
 import time
 
+PATIENCE_SECONDS = 120
+
 
 class Resp:
     """A RESP2 connection: requests out, replies in, pipelining allowed."""
@@ -45,11 +47,12 @@ class Resp:
 
     def patiently(self, *words):
         """`ask`, again while the server is too busy."""
+        end = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 return self.ask(*words)
             except RuntimeError as error:
-                if not str(error).startswith(("TIMEOUT", "BUSY")):
+                if not str(error).startswith(("TIMEOUT", "BUSY")) or time.monotonic() > end:
                     raise
                 time.sleep(0.05)
 
