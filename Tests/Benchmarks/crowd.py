@@ -18,7 +18,7 @@ PER_USER = 2.0
 # The digest of millions of pairs takes its time where others use the processors too.
 SETTINGS = f"engine: {{users-cached-max: {SMALL_CACHE}}}\nserving: {{deadline: 30s}}\n"
 # Few enough that the crowd reaches it early; the default is 50 000 000.
-FEW_PAIRS = 200_000
+FEW_PAIRS = 100_000
 
 
 def crowd(run, recovered, weighed):
