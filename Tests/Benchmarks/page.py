@@ -39,8 +39,8 @@ class Part:
         self.rows, self.charts = [], []
 
     def row(self, what, against, figure, goal, reached):
-        """`reached`: whether the goal is, or None where none is set."""
-        verdict = {True: "yes", False: "**no**", None: "not set"}[reached if reached is None else bool(reached)]
+        """`reached`: whether the goal is, or None where none is set or nothing was measured."""
+        verdict = "-" if reached is None else "yes" if reached else "**no**"
         self.rows.append((what, against, figure, goal, verdict))
         self.note(f"{self.number}: {what}: {figure} (against {against}); goal {goal}: {verdict}")
 
