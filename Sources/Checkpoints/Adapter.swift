@@ -59,8 +59,8 @@ public struct Adapter: Sendable, Equatable {
 }
 
 extension Adapter {
-    /// Reads the adapter in the folder `path`; its matrices must fit the modules of `model`. One with a last norm of its
-    /// own is refused unless `takesLastNorm`.
+    /// Reads the adapter in the folder `path`; its matrices must fit the modules of `model`. One with a last norm of
+    /// its own is refused unless `takesLastNorm`.
     public init(
         folder path: String, for model: ModelConfiguration, takesLastNorm: Bool = false
     ) throws(DocumentError) {

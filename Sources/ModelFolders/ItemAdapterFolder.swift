@@ -1,6 +1,6 @@
 // A refresh's adapter as a PEFT folder: adapter_config.json and adapter_model.safetensors with the low-rank pairs, and
-// the last norm where it was learnt, as PEFT names them, the changed identity vectors as tensors of ours beside them, and the items those belong to. It says
-// which base it was made for, and is refused by any other.
+// the last norm where it was learnt, as PEFT names them, the changed identity vectors as tensors of ours beside them,
+// and the items those belong to. It says which base it was made for, and is refused by any other.
 
 import Checkpoints
 public import Interactions
