@@ -130,18 +130,22 @@ struct EvalCommand: ParsableCommand {
         (model == nil ? [] : [.teacher(ItemModelTeacher.name)]) + teacher.map(\.source)
     }
 
-    private var judgesMixture: Bool {
-        teacher.contains { $0.source == .mixture || $0.source == .mixtureLinear }
+    private var judgesMixture: Bool { teacher.contains { $0.source.isMixture } }
+
+    /// The model's folder with its adapter, if there is one.
+    private func modelFolder() throws -> ItemModelFolder? {
+        guard let model else { return nil }
+        setLinearAlgebraThreads(1)
+        let folder = try ItemModelFolder(path: model)
+        guard let adapter else { return folder }
+        return try folder.applying(ItemAdapterFolder(path: adapter, for: folder))
     }
 
-    private func models(_ catalogue: [ItemRecord]) throws -> [any Teacher] {
+    private func models(
+        _ folder: ItemModelFolder?, _ catalogue: [ItemRecord]
+    ) -> [any Teacher] {
         let own: [any Teacher] = teacher.compactMap(\.model)
-        guard let model else { return own }
-        setLinearAlgebraThreads(1)
-        var folder = try ItemModelFolder(path: model)
-        if let adapter {
-            folder = try folder.applying(ItemAdapterFolder(path: adapter, for: folder))
-        }
+        guard let folder else { return own }
         return [
             ItemModelTeacher(
                 folder, catalogue: catalogue,
@@ -150,16 +154,34 @@ struct EvalCommand: ParsableCommand {
         ] + own
     }
 
+    /// Combined lists take the model as it is served; one that is trained anew takes part as a teacher, without its
+    /// token head.
+    private func serve(
+        _ folder: ItemModelFolder?, _ catalogue: [ItemRecord], in evaluator: Evaluator
+    ) {
+        guard let folder, judgesMixture, retrainEpochs == 0 else { return }
+        let model = ServedModel(folder)
+        var encoder = ItemScorer(folder.parameters)
+        let items = catalogue.map(\.id.key)
+        let tokens = catalogue.map { folder.tokens(of: $0.title) }
+        evaluator.install(
+            model, items: items,
+            vectors: model.vectors(of: items, texts: encoder.textVectors(of: tokens)),
+            trie: model.trie(of: tokens))
+    }
+
     // MARK: - Protocols
 
     private func office() throws -> EvaluationReport {
         let split = try OfficeSplit(folder: data, test: split)
+        let folder = try modelFolder()
         let types = EventTypes([EventType(name: "review", weight: 1, seen: .never)])
         let evaluator = Evaluator(
             EvaluatorConfiguration(
                 engine: engine(types, rules: .baskets), sources: sources,
-                cutoff: cutoff, teachers: try models(split.items)))
+                cutoff: cutoff, teachers: models(folder, split.items)))
         for record in split.items { evaluator.set(record) }
+        serve(folder, split.items, in: evaluator)
         var progress = ProgressBar(
             "evaluating", total: split.train.count + split.test.count)
         let validation =
@@ -181,12 +203,14 @@ struct EvalCommand: ParsableCommand {
 
     private func log() throws -> EvaluationReport {
         let log = try LoadedLog(folder: data, seen: repeats ? .never : .always)
+        let folder = try modelFolder()
         var configuration = EvaluatorConfiguration(
             engine: engine(log.types, rules: RuleParameters()),
             sources: sources, rankedItems: ranked, cutoff: cutoff,
-            teachers: try models(log.records), solveInterval: interval)
+            teachers: models(folder, log.records), solveInterval: interval)
         configuration.mixtureLearnInterval = learnInterval
         let evaluator = Evaluator(configuration)
+        serve(folder, log.records, in: evaluator)
         let share = warmUp ?? (order == .timeSplit ? 0.8 : 0.5)
         let (evaluation, method): (EvaluationProtocol, String) =
             switch order {
