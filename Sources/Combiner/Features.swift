@@ -156,8 +156,8 @@ public struct CandidateList: Sendable {
         values[index][feature.rawValue]
     }
 
-    /// The same with a feature of the short list, whose candidates are at `places`; nil among `amounts` where nothing is
-    /// known. Rows are relative to the mean of the amounts, and that is where all other candidates stand.
+    /// The same with a feature of the short list, whose candidates are at `places`; nil among `amounts` where nothing
+    /// is known. Rows are relative to the mean of the amounts, and that is where all other candidates stand.
     public func adding(
         _ feature: Feature, _ amounts: [Double?], at places: [Int]
     ) -> CandidateList {

@@ -1,6 +1,6 @@
 // `MODE trsr`: the list of the ladder, put in order with a language model's odds (LLM-TRSR's recommender): beside the
-// combined scores by what the odds have proved to be worth, or by the odds alone. The model is asked beside the engine's
-// lane; when it fails or is late, the list is answered as it stood, under its own rung.
+// combined scores by what the odds have proved to be worth, or by the odds alone. The model is asked beside the
+// engine's lane; when it fails or is late, the list is answered as it stood, under its own rung.
 
 import Combiner
 import Interactions

@@ -19,7 +19,7 @@ public struct MixtureConfiguration: Sendable, Hashable {
     /// Whether the item-aware model takes part.
     public var usesModel = true
     /// Whether the short list gets likelihoods of the model's token head.
-    public var usesTokenHead = true
+    public var usesTokenHead = false
 
     public init() {}
 

@@ -5,7 +5,7 @@ public struct MixtureSettings: Sendable, Hashable {
     public var learnInterval = 64
     public var shortList = true
     public var model = true
-    public var tokenHead = true
+    public var tokenHead = false
     public var listsMax = 1_500
     public var refitInterval = 500
 

@@ -44,6 +44,7 @@ final class SoleDaemon: CoordinatorStage {
         if enabled {
             var mixture = MixtureConfiguration.quick()
             mixture.learnInterval = learnInterval
+            mixture.usesTokenHead = model != nil
             engine.mixture = mixture
         }
         var configuration = PipelineConfiguration(
@@ -171,8 +172,8 @@ struct MixtureTests {
 
     static func run(
         batch: Int, learnInterval: Int = 1, model: SmallServedModel? = nil, _ count: Int = 600,
-        change: (inout PipelineConfiguration) -> Void = { _ in },
-        each step: (SoleDaemon, Int) throws -> Void = { _, _ in }
+        each step: (SoleDaemon, Int) throws -> Void = { _, _ in },
+        change: (inout PipelineConfiguration) -> Void = { _ in }
     ) throws -> SoleDaemon {
         let log = log(count)
         let daemon = SoleDaemon(learnInterval: learnInterval, model: model, change: change)

@@ -41,15 +41,15 @@ struct TokenHeadMixtureTests {
     )
     func replays() throws {
         let model = SmallServedModel()
-        let plain = try MixtureTests.run(batch: 1, model: model)
+        let plain = try MixtureTests.run(batch: 5, model: model, 400)
         let expected = try MixtureTests.outcome(plain)
         #expect(Self.weight(plain) != 0)
-        let requested = try MixtureTests.run(batch: 64, model: model) { daemon, end in
+        let requested = try MixtureTests.run(batch: 64, model: model, 400) { daemon, end in
             for user in 0..<end / 20 { _ = try daemon.list("user-\(user)") }
         }
         #expect(try MixtureTests.outcome(requested) == expected)
         for checkpointEvery in [1, 3] {
-            let restarted = try MixtureTests.run(batch: 10, model: model) { daemon, end in
+            let restarted = try MixtureTests.run(batch: 10, model: model, 400) { daemon, end in
                 if end / 100 % checkpointEvery == 0 { daemon.tick() }
                 if end % 200 == 100 { daemon.restart() }
             }
@@ -60,9 +60,9 @@ struct TokenHeadMixtureTests {
 
     @Test("switched off, or of a model without it, lists are those without it to the last bit")
     func absent() throws {
-        let off = try MixtureTests.run(batch: 20, model: SmallServedModel()) {
-            $0.engine.mixture?.usesTokenHead = false
-        }
+        let off = try MixtureTests.run(
+            batch: 20, model: SmallServedModel(),
+            change: { $0.engine.mixture?.usesTokenHead = false })
         let none = try MixtureTests.run(batch: 20, model: SmallServedModel(hasTexts: false))
         #expect(Self.weight(off) == 0 && Self.weight(none) == 0)
         #expect(try MixtureTests.outcome(off) == MixtureTests.outcome(none))
@@ -80,7 +80,10 @@ struct TokenHeadMixtureTests {
 
     @Test("with no time for it a list goes without, and with no time for the model without both")
     func ladder() throws {
-        let stage = try LadderStage { $0.hasModel = true }
+        let stage = try LadderStage {
+            $0.hasModel = true
+            $0.engine.mixture?.usesTokenHead = true
+        }
         SmallServedModel().install(in: stage.coordinator.engine)
         while stage.coordinator.engine.encodeItems(atMost: 1_000) {}
         #expect(try stage.ask().missing.isEmpty)

@@ -39,7 +39,8 @@ struct EvalCommand: ParsableCommand {
         help: ArgumentHelp(
             "One of \(EvaluatedSource.names.joined(separator: ", ")); may be repeated.",
             discussion:
-                "count is undecayed. Parameters follow a colon: item-knn:decay=0.5,shrink=5.",
+                "count is undecayed. Parameters follow a colon: item-knn:decay=0.5,shrink=5. "
+                + "mix-without-model+isModelled lacks these features of mix.",
             valueName: "name"))
     var teacher: [JudgedTeacher] = [JudgedTeacher(.rules), JudgedTeacher(.popularity)]
     @Option(
@@ -66,6 +67,8 @@ struct EvalCommand: ParsableCommand {
     @Option(help: "Score only every n-th event.") var every = 1
     @Option(help: "mix: learn from one of so many events, as mixture.learn-interval does.")
     var learnInterval = 1
+    @Flag(help: "mix: with the model's token head, as mixture.token-head gives it to the daemon.")
+    var tokenHead = false
     @Option(help: "Length of the judged list.") var cutoff = 10
     @Option(help: "all: every item with a record; known: items join with their first event.")
     var ranked: RankedItems = .all
@@ -321,6 +324,7 @@ struct EvalCommand: ParsableCommand {
         if let halfLife { configuration.halfLivesSeconds = [Int64(halfLife * 3_600)] }
         if judgesMixture {
             configuration.mixture = order == .office ? .fixedSplit : MixtureConfiguration()
+            configuration.mixture?.usesTokenHead = tokenHead
             configuration.halfLivesSeconds = MixtureConfiguration.halfLives(
                 beside: configuration.halfLivesSeconds)
         }
