@@ -193,6 +193,7 @@ extension Coordinator {
         let bytes = edits.finish(
             nextOffset: entry.nextOffset, fingerprint: rulesFingerprint)
         if !configuration.prequential { applyOwn(bytes) }
+        rankings.lessons.remembered = nil
         entry.sequence += 1
         entry.lastEventAt = now
         applied[partition] = entry.sequence
@@ -226,6 +227,7 @@ extension Coordinator {
         switch item {
         case .log(let record):
             sample(record.entry, given: cache[slot].state)
+            rememberForRanker(record.entry, given: cache[slot].state)
             if configuration.prequential {
                 score(record.entry, given: cache[slot].state)
                 outcome = foldAtOnce(record.entry, slot, edits: &edits)

@@ -196,6 +196,9 @@ public final class Coordinator {
         if configuration.prequential {
             engine.onLearnt = { [unowned self] in enter(.list($0)) }
         }
+        if configuration.ranking != nil {
+            engine.onList = { [unowned self] in askRanker($0, $1) }
+        }
     }
 
     /// What is to be done; the caller does it, in order.
