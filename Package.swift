@@ -91,7 +91,7 @@ let package = Package(
                 "Interactions", "Filters", "Tensors", "ItemModel", "Teachers", "TokenTrie",
                 "Combiner",
             ]),
-        module("Evaluation", ["Interactions", "Teachers", "Combiner", "Recommender"]),
+        module("Evaluation", ["Interactions", "Teachers", "TokenTrie", "Combiner", "Recommender"]),
 
         module(
             "ModelFolders",
@@ -214,12 +214,11 @@ let package = Package(
             "PipelineTests",
             [
                 "Pipeline", "Simulation", "Summaries", "Teachers", "Combiner", "Recommender",
-                "Filters",
-                "TestKit",
+                "Filters", "ItemModel", "TokenTrie", "TestKit",
             ]),
         tests("WireProtocolTests", ["WireProtocol", "TestKit"]),
         tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
-        tests("RedisStateTests", ["RedisState", "TestKit"]),
+        tests("RedisStateTests", ["RedisState", "Pipeline", "TestKit"]),
         tests("SocketServerTests", ["SocketServer", "TestKit"]),
         tests(
             "SummaryWritersTests",
