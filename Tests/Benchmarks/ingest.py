@@ -121,9 +121,9 @@ def allocated(stage, log):
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "allocations.c")
     subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, source], check=True)
     stage.redis().ask("FLUSHALL")
-    stage.start_daemon(LD_PRELOAD=library, MILLRACE_ALLOCATIONS=counts)
+    stage.start_daemon(wait="nothing", LD_PRELOAD=library, MILLRACE_ALLOCATIONS=counts)
     samples = []
-    client = stage.client()
+    client = wait_for("the socket is there", lambda: try_client(stage), interval=0.005)
     for share in (0.5, 1):
         wait_for("events are durable", lambda: committed(client.info()) >= share * log["events"])
         with open(counts, "rb") as file:
