@@ -218,7 +218,7 @@ let package = Package(
             ]),
         tests("WireProtocolTests", ["WireProtocol", "TestKit"]),
         tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
-        tests("RedisStateTests", ["RedisState", "TestKit"]),
+        tests("RedisStateTests", ["RedisState", "Pipeline", "TestKit"]),
         tests("SocketServerTests", ["SocketServer", "TestKit"]),
         tests(
             "SummaryWritersTests",

@@ -165,7 +165,7 @@ public final class Pipeline: Sendable {
                 source.acknowledge(partition, nextOffset: next, recordCount: count)
             case .acknowledgeItems(let partition, let next, let count):
                 source.acknowledgeItems(partition, nextOffset: next, recordCount: count)
-            case .foldAgain(let partition): perform { $0.foldReady(partition) }
+            case .fold: perform { $0.foldTurn() }
             case .makeFeedsAgain: perform { $0.feedTurn() }
             case .produceFeed(let entry):
                 sink.produce(entry) { [self] result in perform { $0.feedProduced(entry, result) } }

@@ -207,6 +207,28 @@ struct MixtureTests {
         #expect(try Self.outcome(daemon) == expected)
     }
 
+    @Test("what a restart would learn again is bounded: a checkpoint follows so many lists")
+    func checkpoints() throws {
+        let log = Self.log(1_600)
+        let daemon = SoleDaemon { $0.checkpointIntervalMilliseconds = 1_000_000_000 }
+        var contained = 0
+        for end in stride(from: 100, through: 1_600, by: 100) {
+            daemon.feed(log, upTo: end, batch: 50)
+            let known = daemon.checkpointCount
+            daemon.tick()
+            let learnt = try #require(daemon.info["mixture_lists_scored"].flatMap { Int($0) })
+            if daemon.checkpointCount > known { contained = learnt }
+            #expect(learnt - contained < 500)
+        }
+        let made = daemon.checkpointCount
+        #expect(made >= 2)
+        let before = try Self.outcome(daemon)
+        daemon.restart()
+        #expect(try Self.outcome(daemon) == before)
+        daemon.tick()
+        #expect(daemon.checkpointCount == made)
+    }
+
     @Test("waits for a fit that is late, and serves meanwhile")
     func lateFits() throws {
         let expected = try Self.outcome(Self.run(batch: 10))

@@ -361,6 +361,8 @@ struct JudgedTeacher: ExpressibleByArgument {
     /// Nil for the rungs that serve and for the count.
     var model: (any Teacher)?
 
+    var defaultValueDescription: String { source.name }
+
     init(_ source: EvaluatedSource) { self.source = source }
 
     init?(argument: String) {
