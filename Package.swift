@@ -209,7 +209,7 @@ let package = Package(
         tests(
             "RecommenderTests",
             ["Recommender", "Filters", "Combiner", "Teachers", "Interactions", "TestKit"]),
-        tests("EvaluationTests", ["Evaluation", "TestKit"]),
+        tests("EvaluationTests", ["Evaluation", "Combiner", "TestKit"]),
         tests(
             "PipelineTests",
             [
