@@ -91,7 +91,8 @@ let package = Package(
                 "Interactions", "Filters", "Tensors", "ItemModel", "Teachers", "TokenTrie",
                 "Combiner",
             ]),
-        module("Evaluation", ["Interactions", "Teachers", "Combiner", "Recommender"]),
+        module(
+            "Evaluation", ["Interactions", "Summaries", "Teachers", "Combiner", "Recommender"]),
 
         module(
             "ModelFolders",

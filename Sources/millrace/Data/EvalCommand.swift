@@ -6,6 +6,7 @@ import Interactions
 import ItemModel
 import ModelFolders
 import Recommender
+import Summaries
 import Teachers
 import Tensors
 
@@ -142,12 +143,36 @@ struct EvalCommand: ParsableCommand {
         if let adapter {
             folder = try folder.applying(ItemAdapterFolder(path: adapter, for: folder))
         }
-        return [
-            ItemModelTeacher(
-                folder, catalogue: catalogue,
-                retraining: retrainEpochs > 0
-                    ? Retraining(folder, epochs: retrainEpochs).train : nil)
-        ] + own
+        let retraining =
+            retrainEpochs > 0
+            ? Retraining(
+                folder, epochs: retrainEpochs, catalogue: catalogue,
+                blocksAtOnce: Self.blocksAtOnce(order)) : nil
+        let judged = ItemModelTeacher(
+            folder, catalogue: catalogue, summaryTokens: Self.summaryTokens(folder),
+            retraining: retraining?.train)
+        return [judged] + own
+    }
+
+    /// Of a stored summary; nil where the model reads none.
+    private static func summaryTokens(
+        _ folder: ItemModelFolder
+    ) -> (@Sendable (_ stored: [UInt8]) -> [Int32])? {
+        guard folder.parameters.layout.shape.readsTrail else { return nil }
+        let template = SummaryTrail.template
+        return { folder.summaryTokens(of: template.text(ofStored: $0)) }
+    }
+
+    /// The rows of the fixed split are too short for several blocks.
+    private static func blocksAtOnce(_ order: Order) -> Int {
+        order == .office ? 1 : TemplateSummariser.blocksAtOnce
+    }
+
+    /// What folds users' summaries, where the model reads them.
+    private func summariser() throws -> TemplateSummariser? {
+        guard let model, try ItemModelFolder(path: model).parameters.layout.shape.readsTrail
+        else { return nil }
+        return SummaryTrail.template
     }
 
     // MARK: - Protocols
@@ -155,10 +180,12 @@ struct EvalCommand: ParsableCommand {
     private func office() throws -> EvaluationReport {
         let split = try OfficeSplit(folder: data, test: split)
         let types = EventTypes([EventType(name: "review", weight: 1, seen: .never)])
-        let evaluator = Evaluator(
-            EvaluatorConfiguration(
-                engine: engine(types, rules: .baskets), sources: sources,
-                cutoff: cutoff, teachers: try models(split.items)))
+        var configuration = EvaluatorConfiguration(
+            engine: engine(types, rules: .baskets), sources: sources,
+            cutoff: cutoff, teachers: try models(split.items))
+        configuration.summariser = try summariser()
+        configuration.summaryBlocksAtOnce = Self.blocksAtOnce(order)
+        let evaluator = Evaluator(configuration)
         for record in split.items { evaluator.set(record) }
         var progress = ProgressBar(
             "evaluating", total: split.train.count + split.test.count)
@@ -186,6 +213,7 @@ struct EvalCommand: ParsableCommand {
             sources: sources, rankedItems: ranked, cutoff: cutoff,
             teachers: try models(log.records), solveInterval: interval)
         configuration.mixtureLearnInterval = learnInterval
+        configuration.summariser = try summariser()
         let evaluator = Evaluator(configuration)
         let share = warmUp ?? (order == .timeSplit ? 0.8 : 0.5)
         let (evaluation, method): (EvaluationProtocol, String) =
