@@ -123,7 +123,7 @@ struct OlderItemsTests {
         }
     }
 
-    @Test("An append costs a row of the cache whatever the history's length, an item met again three")
+    @Test("An append costs one row of the cache at any length, an item met again three")
     func cost() {
         let model = Self.model()
         let table = model.vectors
