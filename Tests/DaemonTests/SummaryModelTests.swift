@@ -297,7 +297,7 @@ extension DaemonTests.Models {
         let refreshed = try await ChildProcess.run(
             millrace,
             [
-                "refresh", "--model", with, "--data", folder.path, "--output",
+                "refresh", "--niceness", "0", "--model", with, "--data", folder.path, "--output",
                 folder.file("adapter"), "--epochs", "1", "--negatives", "10", "--margin", "1",
                 "--gain-margin", "0.9", "--gate-share", "0.3",
             ])
