@@ -91,7 +91,9 @@ let package = Package(
                 "Interactions", "Filters", "Tensors", "ItemModel", "Teachers", "TokenTrie",
                 "Combiner",
             ]),
-        module("Evaluation", ["Interactions", "Teachers", "TokenTrie", "Combiner", "Recommender"]),
+        module(
+            "Evaluation",
+            ["Interactions", "Summaries", "Teachers", "TokenTrie", "Combiner", "Recommender"]),
 
         module(
             "ModelFolders",

@@ -8,6 +8,7 @@
 public import Combiner
 public import Interactions
 public import Recommender
+public import Summaries
 public import Teachers
 
 /// What is ranked by.
@@ -100,6 +101,10 @@ public struct EvaluatorConfiguration: Sendable {
     public var solveInterval: Int
     /// The combiner learns from one of so many events.
     public var mixtureLearnInterval = 1
+    /// Folds users' summaries where a source reads them.
+    public var summariser: TemplateSummariser?
+    /// Whole blocks that wait before they are folded: 1 where histories are too short for several.
+    public var summaryBlocksAtOnce = TemplateSummariser.blocksAtOnce
 
     public init(
         engine: EngineConfiguration, sources: [EvaluatedSource] = [.rules, .popularity],
@@ -201,6 +206,7 @@ public final class Evaluator {
     func fold(_ event: Interaction, into state: inout UserState, statistics: Bool) {
         var edits = StatisticsEditsWriter()
         let outcome = engine.fold(.interaction(event), into: &state, edits: &edits)
+        if outcome == .applied { noteForSummary(event, in: &state) }
         guard statistics, outcome == .applied else { return }
         do {
             try engine.apply(edits: edits.finish(nextOffset: nil, fingerprint: 0))
@@ -212,6 +218,22 @@ public final class Evaluator {
         reserve(Int(number))
         eventCounts[Int(number)] += 1
         if let record = waiting.removeValue(forKey: event.item.key) { enter(record) }
+    }
+
+    private func noteForSummary(_ event: Interaction, in state: inout UserState) {
+        guard let summariser = configuration.summariser else { return }
+        let entry = HistoryEntry(
+            item: event.item.key, seconds: state.history.last?.seconds ?? 0, type: event.type)
+        _ = summariser.note(
+            entry, in: &state, rules: BlockRules(), blocksAtOnce: configuration.summaryBlocksAtOnce
+        ) { entry in
+            TemplateSummariser.Event(
+                traits: engine.catalogue[entry.item].map {
+                    ItemTraits(
+                        title: $0.title, brand: $0.brand, categories: $0.categories,
+                        price: $0.price)
+                }, weight: types[entry.type].weight)
+        }
     }
 
     private func enter(_ record: ItemRecord) {

@@ -40,9 +40,10 @@ public struct HistoryStateCache {
 
     public mutating func removeAll() { entries.removeAll() }
 
-    /// The state of a user with this history (numbers of items, oldest first). Nil for an empty history. `vector` gives
-    /// the vector of an item's number. `summaryKey` names the summary's text; under another one the state is built
-    /// anew, with the vector that `summary` gives, if any.
+    /// The state of a user with this history (numbers of items, oldest first, each once). Nil for an empty history.
+    /// `vector` gives the vector of an item's number. `summaryKey` names the summary's text; under another one the
+    /// state is built anew, with the vector that `summary` gives, if any. Where items before the window have gone or
+    /// come otherwise than by sliding, their mean is made anew, and the window stays.
     public mutating func state(
         of user: UInt64, history: [Int32], summaryKey: UInt64 = 0,
         summary: () -> [Float] = { [] }, vector: (Int32) -> [Float]
@@ -50,6 +51,8 @@ public struct HistoryStateCache {
         let window = history.suffix(parameters.layout.shape.historyMax)
         guard !window.isEmpty else { return nil }
         clock += 1
+        let isRead = parameters.layout.olderNorm != nil
+        let older = isRead ? history.dropLast(window.count) : []
         let entry = entries.removeValue(forKey: user)
         var state = entry?.state
         if let known = state?.items, state?.isWornOut == false, entry?.summaryKey == summaryKey,
@@ -58,9 +61,16 @@ public struct HistoryStateCache {
         {
             if fresh.isEmpty { hitCount += 1 }
             for item in fresh { append(item, &state, vector) }
+            if isRead, state?.older.digest != OlderSum.digest(of: older) {
+                rowCount += 2
+                state?.replace(
+                    older: OlderSum(older, vector: vector), vector: vector,
+                    parameters: parameters, frequencies: frequencies, traces: &traces)
+            }
         } else {
             rebuildCount += 1
-            state = HistoryState(parameters.layout, summary: summary())
+            state = HistoryState(
+                parameters.layout, summary: summary(), older: OlderSum(older, vector: vector))
             for item in window { append(item, &state, vector) }
         }
         guard let state else { return nil }
@@ -74,7 +84,7 @@ public struct HistoryStateCache {
     ) {
         rowCount += 1
         state?.append(
-            item, vector: vector(item), parameters: parameters, frequencies: frequencies,
+            item, vector: vector, parameters: parameters, frequencies: frequencies,
             traces: &traces)
     }
 

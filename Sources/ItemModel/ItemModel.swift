@@ -8,11 +8,13 @@ public struct ItemScorer {
     public let parameters: ItemModelParameters
     private var encoder: ItemEncoder
     private var history: HistoryPass
+    private var older: OlderPass
 
     public init(_ parameters: ItemModelParameters) {
         self.parameters = parameters
         encoder = ItemEncoder(parameters.layout)
         history = HistoryPass(parameters.layout)
+        older = OlderPass(parameters.layout)
     }
 
     /// Items encoded in one pass; bounds the memory of a big catalogue.
@@ -43,7 +45,8 @@ public struct ItemScorer {
 
     /// The state after the last item of each history, histories.count × width, times the head's scale: its product with
     /// an item's vector is the item's logit. `table` holds vectors by number; no history is empty. `summaries` are the
-    /// tokens of what stands before each history, none where nothing does.
+    /// tokens of what stands before each history, none where nothing does; items before the window are read where the
+    /// model does so.
     public mutating func states(
         of histories: [[Int32]], summaries: [[Int32]] = [], table: [Float]
     ) -> [Float] {
@@ -55,17 +58,20 @@ public struct ItemScorer {
         var next = Int32(table.count / width - texts.count)
         var rows: [Int32] = []
         var lengths: [Int] = []
+        var before = OlderRows()
         for (index, history) in kept.enumerated() {
-            lengths.append(history.count)
-            if !summaries.isEmpty, !summaries[index].isEmpty {
-                rows.append(next)
-                next += 1
-                lengths[index] += 1
-            }
+            let older = parameters.layout.shape.older(histories[index])
+            let hasText = !summaries.isEmpty && !summaries[index].isEmpty
+            let hasFront = hasText || !older.isEmpty
+            before.append(older, front: rows.count)
+            if hasFront { rows.append(hasText ? next : -1) }
+            if hasText { next += 1 }
+            lengths.append(history.count + (hasFront ? 1 : 0))
             rows += history
         }
         var inputs = [Float](repeating: 0, count: rows.count * width)
         gather(table, rows, into: &inputs, width: width)
+        older.run(before, of: table, parameters: parameters.values, inputs: &inputs)
         let states = history.run(
             inputs,
             rows: HistoryRows(

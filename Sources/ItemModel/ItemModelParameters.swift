@@ -34,7 +34,8 @@ public struct ItemModelParameters: Sendable, Equatable {
     public var values: [Float]
     public var identity: IdentityTable
 
-    /// Untrained: matrices of deviation 1 / sqrt(3 · inputs), norms of ones, items' vectors of length 1.
+    /// Untrained: matrices of deviation 1 / sqrt(3 · inputs), norms of ones, vectors of items and of older items'
+    /// means of length 1.
     public init(_ layout: ItemModelLayout, seed: UInt64) {
         self.layout = layout
         identity = IdentityTable(width: layout.shape.width)
@@ -50,7 +51,8 @@ public struct ItemModelParameters: Sendable, Equatable {
                 let random = CounterRandom(seed: seed, stream: UInt64(number))
                 fillNormal(&part, deviation: deviation, random: random)
             } else {
-                let value = entry.range == layout.itemNorm ? unit : 1
+                let isVector = entry.range == layout.itemNorm || entry.range == layout.olderNorm
+                let value = isVector ? unit : 1
                 for index in 0..<part.count { part[index] = value }
             }
         }

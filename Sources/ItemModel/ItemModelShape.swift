@@ -32,6 +32,12 @@ public struct SummaryReading: Sendable, Equatable {
     public init(summariserVersion: UInt64) { self.summariserVersion = summariserVersion }
 }
 
+/// What a model reads of the items before its window.
+public enum OlderReading: String, Sendable, CaseIterable {
+    /// The mean of their vectors.
+    case mean
+}
+
 public struct ItemModelShape: Sendable, Equatable {
     public var vocabulary: Int
     public var width = 64
@@ -53,13 +59,24 @@ public struct ItemModelShape: Sendable, Equatable {
     public var seesItself = true
     /// Nil: the model knows nothing of summaries.
     public var summaries: SummaryReading?
+    /// Nil: what has left the window is forgotten.
+    public var older: OlderReading?
 
     public init(vocabulary: Int) { self.vocabulary = vocabulary }
 
-    /// All of it as a text that versions are hashes of. A model that reads no summaries has the text, hence the
-    /// version, that it had before there were any.
+    /// All of it as a text that versions are hashes of. A model that reads neither summaries nor older items has the
+    /// text, hence the version, that it had before there were any.
     public var described: String {
-        "\(self)".replacing(", summaries: nil", with: "")
+        "\(self)".replacing(", summaries: nil", with: "").replacing(", older: nil", with: "")
+    }
+
+    /// What the model reads beside the window of a history: the items before it as they are stored, every one once, at
+    /// its last place. None for a model that does not read them.
+    func older(_ history: [Int32]) -> [Int32] {
+        guard older != nil, history.count > historyMax else { return [] }
+        var seen = Set(history.suffix(historyMax))
+        return history.dropLast(historyMax).reversed().filter { seen.insert($0).inserted }
+            .reversed()
     }
 
     public var block: BlockShape {
@@ -91,6 +108,8 @@ public struct ItemModelLayout: Sendable, Equatable {
     let itemNorm: Range<Int>
     /// The scale of the item head's logits.
     let scale: Range<Int>
+    /// Of the older items' mean; nil for a model that does not read them.
+    let olderNorm: Range<Int>?
 
     public init(_ shape: ItemModelShape) {
         self.shape = shape
@@ -103,6 +122,7 @@ public struct ItemModelLayout: Sendable, Equatable {
         finalNorm = layout.add("model.norm.weight", shape.width)
         itemNorm = layout.add("millrace.item_norm.weight", shape.width)
         scale = layout.add("millrace.item_scale", 1)
+        olderNorm = shape.older.map { _ in layout.add("millrace.older_norm.weight", shape.width) }
         parameters = layout
     }
 

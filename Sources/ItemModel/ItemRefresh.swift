@@ -1,6 +1,6 @@
 // A refresh: an adapter learnt from the newest events on a frozen base (decision 18). Vectors of texts are given and
 // stay; what changes are the pairs of the inter blocks and the identity vectors of items that the windows name. Other
-// items take part as candidates only. One thread: a refresh runs beside a daemon that serves.
+// items take part as candidates or as older items only. One thread: a refresh runs beside a daemon that serves.
 
 public import Alignment
 public import Tensors
@@ -40,6 +40,7 @@ public final class ItemRefresh {
     /// The base, with the heads' values as they are now.
     private var base: ItemModelParameters
     private let textVectors: [Float]
+    private let summaryVectors: [Float]
     private let fresh: [RefreshWindow]
     private let replay: [RefreshWindow]
     public private(set) var adapter: ItemAdapter
@@ -52,6 +53,7 @@ public final class ItemRefresh {
     /// Of each item, the base's identity vectors grown to all items.
     private let identity: IdentityTable
     private var pass: HistoryPass
+    private var older: OlderPass
     private var steps: AdamWSteps
     private var m: [Float]
     private var v: [Float]
@@ -69,12 +71,14 @@ public final class ItemRefresh {
     /// - Parameters:
     ///   - base: the frozen model.
     ///   - textVectors: items × width, of all items that may be candidates; numbers of the base's items come first.
+    ///   - summaryVectors: summaries × width, of the windows' summaries.
     ///   - fresh: new windows. Each of their items counts for the gate.
     ///   - replay: windows of the past, which the base's counts include.
     ///   - previous: the adapter that serves, of the same rank; nil for the first refresh.
     public init(
-        _ base: ItemModelParameters, textVectors: [Float], fresh: [RefreshWindow],
-        replay: [RefreshWindow], previous: ItemAdapter? = nil, training: RefreshTraining,
+        _ base: ItemModelParameters, textVectors: [Float], summaryVectors: [Float] = [],
+        fresh: [RefreshWindow], replay: [RefreshWindow], previous: ItemAdapter? = nil,
+        training: RefreshTraining,
         alignment: AlignmentSettings? = nil
     ) {
         let width = base.layout.shape.width
@@ -85,6 +89,7 @@ public final class ItemRefresh {
         self.base = base
         if let head { self.base.set(head) }
         self.textVectors = textVectors
+        self.summaryVectors = summaryVectors
         self.fresh = fresh
         self.replay = replay
         self.training = training
@@ -119,6 +124,7 @@ public final class ItemRefresh {
         start = adapter
         goesOn = previous != nil
         pass = HistoryPass(base.layout)
+        older = OlderPass(base.layout)
         let zeros = [Float](repeating: 0, count: pairs.parameters.count)
         let rowZeros = [Float](repeating: 0, count: vectors.count)
         steps = AdamWSteps(training.optimiser)
@@ -191,14 +197,22 @@ public final class ItemRefresh {
 
     /// The candidates of a step, and its windows in their places.
     struct Batch {
+        /// Candidates first, then those that are only read.
         var items: [Int32] = []
+        var candidateCount = 0
+        /// A row; -1 for one in front of a window, which `summaries` and `older` are added to.
         var inputs: [Int32] = []
+        /// The windows' summaries, one for each row in front; -1 for none.
+        var summaries: [Int32] = []
+        var fronts: [Int32] = []
+        var older = OlderRows()
         var targets: [Int32] = []
         var weights: [Float] = []
         var lengths: [Int] = []
         /// One a row; none for rows that are context.
         var teachers: [ItemTargets] = []
         var places: [Int32: Int32] = [:]
+        var candidatePlaces: [Int32: Int32] = [:]
 
         mutating func place(_ item: Int32) -> Int32 {
             if let known = places[item] { return known }
@@ -206,6 +220,24 @@ public final class ItemRefresh {
             places[item] = new
             items.append(item)
             return new
+        }
+
+        /// A row of what was before a window: nothing is predicted from it.
+        mutating func beginWithFront(summary: Int32) {
+            fronts.append(Int32(inputs.count))
+            summaries.append(summary)
+            inputs.append(-1)
+            targets.append(0)
+            weights.append(0)
+            teachers.append(.none)
+        }
+
+        /// Older items stand behind all candidates; `windows` are those of the batch.
+        mutating func place(older windows: [RefreshWindow]) {
+            let some = windows.filter { $0.summary >= 0 || !$0.older.isEmpty }
+            for (window, front) in zip(some, fronts) {
+                older.append(window.older.map { place($0) }, front: Int(front))
+            }
         }
     }
 
@@ -249,6 +281,8 @@ public final class ItemRefresh {
         for window in windows {
             let kept = Array(window.items.suffix(shape.historyMax + 1))
             let dropped = window.items.count - kept.count
+            let hasFront = window.summary >= 0 || !window.older.isEmpty
+            if hasFront { batch.beginWithFront(summary: window.summary) }
             for place in 1..<kept.count {
                 let (input, target) = (batch.place(kept[place - 1]), batch.place(kept[place]))
                 batch.inputs.append(input)
@@ -259,7 +293,7 @@ public final class ItemRefresh {
                 batch.teachers.append(
                     learnt >= 0 && !window.teacher.isEmpty ? window.teacher[learnt] : .none)
             }
-            batch.lengths.append(kept.count - 1)
+            batch.lengths.append(kept.count - 1 + (hasFront ? 1 : 0))
         }
         for row in batch.weights.indices { batch.weights[row] /= Float(max(1, targetCount)) }
         let random = CounterRandom(seed: training.seed, stream: UInt64(number) << 8 | 1)
@@ -270,6 +304,9 @@ public final class ItemRefresh {
             _ = batch.place(Int32(random.bits(draw) % UInt64(itemCount)))
             draw += 1
         }
+        batch.candidateCount = batch.items.count
+        batch.candidatePlaces = batch.places
+        batch.place(older: windows)
         return batch
     }
 
@@ -309,6 +346,8 @@ public final class ItemRefresh {
             table: [Float](repeating: 0, count: table.count))
         var inputs = [Float](repeating: 0, count: batch.inputs.count * width)
         gather(table, batch.inputs, into: &inputs, width: width)
+        addSummaries(of: batch, to: &inputs)
+        older.run(batch.older, of: table, parameters: base.values, inputs: &inputs)
         let states = pass.run(
             inputs,
             rows: HistoryRows(lengths: batch.lengths, seesItself: base.layout.shape.seesItself),
@@ -320,7 +359,16 @@ public final class ItemRefresh {
         let dInputs = pass.backward(
             dStates, parameters: base.values, adapter: adapter.pairs, gradients: &result.pairs)
         scatterAdd(dInputs, batch.inputs, into: &result.table, width: width)
+        older.backward(dInputs, frozen: base.values, dTable: &result.table)
         return result
+    }
+
+    private func addSummaries(of batch: Batch, to inputs: inout [Float]) {
+        guard !summaryVectors.isEmpty, !batch.fronts.isEmpty else { return }
+        let width = base.layout.shape.width
+        var vectors = [Float](repeating: 0, count: batch.fronts.count * width)
+        gather(summaryVectors, batch.summaries, into: &vectors, width: width)
+        scatterAdd(vectors, batch.fronts, into: &inputs, width: width)
     }
 
     /// Softmax over the candidates: the plain loss by its kernel, then what the teacher changes of it. Returns the
@@ -330,7 +378,9 @@ public final class ItemRefresh {
         _ result: inout Gradients
     ) throws(AlignmentError) -> Double {
         let width = base.layout.shape.width
-        let columns = batch.items.count
+        let columns = batch.candidateCount
+        let candidates = Array(table.prefix(columns * width))
+        var dCandidates = [Float](repeating: 0, count: candidates.count)
         let temperature = alignment.map { Float($0.temperature) } ?? 1
         let shape = SampledSoftmaxShape(
             rows: batch.targets.count, candidates: columns, width: width,
@@ -340,25 +390,26 @@ public final class ItemRefresh {
         var logitsOut = logits.mutableSpan
         var sumsOut = logSums.mutableSpan
         let loss = sampledSoftmax(
-            states: states.span, candidates: table.span, classes: batch.targets.span,
+            states: states.span, candidates: candidates.span, classes: batch.targets.span,
             weights: batch.weights.span, logits: &logitsOut, logSums: &sumsOut, shape: shape)
         var dLogits = [Float](repeating: 0, count: logits.count)
         var dLogitsOut = dLogits.mutableSpan
         var dStatesOut = dStates.mutableSpan
-        var dTableOut = result.table.mutableSpan
+        var dCandidatesOut = dCandidates.mutableSpan
         let slope = sampledSoftmaxBackward(
-            states: states.span, candidates: table.span, classes: batch.targets.span,
+            states: states.span, candidates: candidates.span, classes: batch.targets.span,
             weights: batch.weights.span, logits: logits.span, logSums: logSums.span,
-            dLogits: &dLogitsOut, dStates: &dStatesOut, dCandidates: &dTableOut, shape: shape)
+            dLogits: &dLogitsOut, dStates: &dStatesOut, dCandidates: &dCandidatesOut, shape: shape)
         let targets = batch.weights.count { $0 > 0 }
         result.loss = Loss(
             plain: loss * Double(targets), aligned: loss * Double(targets), targets: targets)
+        defer { result.table.replaceSubrange(..<dCandidates.count, with: dCandidates) }
         guard let alignment else { return slope }
         targetSum += targets
         let taught = try TaughtLabels(
-            batch.teachers, places: batch.places, classes: batch.targets, weights: batch.weights,
-            logits: logits, states: states, candidates: table, shape: shape, alignment,
-            dStates: &dStates, dCandidates: &result.table)
+            batch.teachers, places: batch.candidatePlaces, classes: batch.targets,
+            weights: batch.weights, logits: logits, states: states, candidates: candidates,
+            shape: shape, alignment, dStates: &dStates, dCandidates: &dCandidates)
         alphaSum += taught.alpha
         result.loss.aligned += taught.loss
         return slope / alignment.temperature + taught.dScale

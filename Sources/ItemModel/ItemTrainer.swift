@@ -35,6 +35,8 @@ public final class ItemTrainer {
     private let sequences: [[Int32]]
     /// Tokens of what stands before each sequence; empty where nothing does.
     private let summaries: [[Int32]]
+    /// Items before each sequence, for a model that reads them.
+    private let older: [[Int32]]
     /// A word on each target of each sequence; none without a teacher.
     private let teachers: [[ItemTargets]]
     private let alignment: AlignmentSettings?
@@ -50,14 +52,17 @@ public final class ItemTrainer {
     public private(set) var epoch = 0
 
     /// `sequences` are histories as numbers of items, oldest first; each has two items at least. `summaries` are the
-    /// tokens of the summary as it was before each of them, none where there was none. `teachers`: what a teacher says
-    /// about sequences[i][1...], when there is one, and `alignment` how it enters the item head's labels.
+    /// tokens of the summary as it was before each of them, none where there was none; `older` the items before each,
+    /// oldest first, none for a model that does not read them. `teachers`: what a teacher says about
+    /// sequences[i][1...], when there is one, and `alignment` how it enters the item head's labels.
     public init(
         _ parameters: ItemModelParameters, items: [[Int32]], sequences: [[Int32]],
-        summaries: [[Int32]] = [], answers: AnswerTable? = nil, teachers: [[ItemTargets]] = [],
-        alignment: AlignmentSettings? = nil, training: ItemTraining
+        summaries: [[Int32]] = [], older: [[Int32]] = [], answers: AnswerTable? = nil,
+        teachers: [[ItemTargets]] = [], alignment: AlignmentSettings? = nil,
+        training: ItemTraining
     ) {
         precondition(summaries.isEmpty || summaries.count == sequences.count, "one a sequence")
+        precondition(older.isEmpty || older.count == sequences.count, "a list a sequence")
         precondition(
             teachers.isEmpty && alignment == nil
                 || zip(sequences, teachers).allSatisfy { $0.count == $1.count + 1 }
@@ -71,9 +76,10 @@ public final class ItemTrainer {
         self.parameters = parameters
         self.items = items
         self.sequences = sequences
-        self.summaries =
-            summaries.isEmpty ? Array(repeating: [], count: sequences.count) : summaries
+        let none = [[Int32]](repeating: [], count: sequences.count)
+        self.summaries = summaries.isEmpty ? none : summaries
         let layout = parameters.layout
+        self.older = older.isEmpty || layout.olderNorm == nil ? none : older
         shards = (0..<training.shards).map { _ in TrainingShard(layout, answers: answers) }
         steps = AdamWSteps(training.optimiser)
         m = [Float](repeating: 0, count: parameters.values.count)
@@ -208,7 +214,9 @@ public final class ItemTrainer {
 
     /// The distinct items of a step, and examples that name them by their places.
     private struct Batch {
+        /// Candidates first, then those that are only read.
         var items: [Int32] = []
+        var candidateCount: Int32 = 0
         /// Tokens of the items, then of the summaries: rows of the step's table.
         var texts: [[Int32]] = []
         /// Where each text's token states begin.
@@ -244,7 +252,7 @@ public final class ItemTrainer {
         let values = parameters.values
         let parts = split(batch.texts.count)
         var encoding = await encode(
-            batch.texts, candidateCount: batch.items.count, parts, values)
+            batch.texts, candidateCount: Int(batch.candidateCount), parts, values)
         if parameters.layout.shape.attention == .plain {
             encoding.own = [Float](repeating: 0, count: encoding.vectors.count)
             addIdentity(batch.items, gates, to: &encoding.own)
@@ -277,7 +285,8 @@ public final class ItemTrainer {
         for (index, sequence) in chosen.enumerated() {
             let shard = index * shards.count / chosen.count
             let kept = Array(sequences[sequence].suffix(parameters.layout.shape.historyMax + 1))
-            if !summaries[sequence].isEmpty { batch.examples[shard].beginWithSummary() }
+            let hasFront = !summaries[sequence].isEmpty || !older[sequence].isEmpty
+            if hasFront { batch.examples[shard].beginWithFront() }
             if alignment != nil {
                 batch.examples[shard].teachers += teachers[sequence].suffix(kept.count - 1)
             }
@@ -299,8 +308,7 @@ public final class ItemTrainer {
                             node: choice.node, place: choice.place))
                 }
             }
-            batch.examples[shard].lengths.append(
-                kept.count - 1 + (summaries[sequence].isEmpty ? 0 : 1))
+            batch.examples[shard].lengths.append(kept.count - 1 + (hasFront ? 1 : 0))
             if parameters.layout.shape.attention == .plain {
                 batch.examples[shard].texts.append(
                     kept.dropLast().map {
@@ -318,13 +326,22 @@ public final class ItemTrainer {
             _ = batch.place(Int32(random.bits(draw) % UInt64(items.count)), tokens: items)
             draw += 1
         }
-        // Summaries are read and never chosen: they stand behind all candidates.
-        var next = Int32(batch.texts.count)
-        for shard in batch.examples.indices { batch.examples[shard].placeSummaries(&next) }
-        for sequence in chosen where !summaries[sequence].isEmpty {
-            batch.append(summaries[sequence])
-        }
+        batch.candidateCount = Int32(batch.items.count)
+        placeFronts(chosen, in: &batch)
         return batch
+    }
+
+    /// Older items and summaries are read and not chosen for it: they stand behind all candidates.
+    private func placeFronts(_ chosen: [Int], in batch: inout Batch) {
+        let rows = chosen.map { older[$0].map { batch.place($0, tokens: items) } }
+        for (index, sequence) in chosen.enumerated() {
+            let summary = summaries[sequence]
+            guard !summary.isEmpty || !rows[index].isEmpty else { continue }
+            let place: Int32 = summary.isEmpty ? -1 : Int32(batch.texts.count)
+            if !summary.isEmpty { batch.append(summary) }
+            batch.examples[index * shards.count / chosen.count].placeFront(
+                summary: place, older: rows[index])
+        }
     }
 
     /// What each item's identity vector is multiplied by in this step; 0 when it is dropped.
@@ -390,7 +407,8 @@ public final class ItemTrainer {
             itemWeight: 1 / Float(max(1, batch.targetCount)),
             answerWeight: training.answerWeight / Float(max(1, batch.answeredCount)),
             dropout: training.dropout, seed: training.seed, alignment: alignment,
-            places: alignment == nil ? [:] : batch.places)
+            places: alignment == nil
+                ? [:] : batch.places.filter { $0.value < batch.candidateCount })
         return await onShards { index, shard in
             var settings = settings
             settings.seed &+= UInt64(number &* examples.count &+ index) << 20

@@ -19,12 +19,15 @@ actor TrainingShard {
 
     /// Histories with the target after each item, as places in the step's table of item vectors.
     struct Examples: Sendable {
-        /// Rows of the histories: a summary's where there is one, then the items'.
+        /// Rows of the histories: where something was before, one of it, which is its summary's text or -1 and the
+        /// mean of `older`; then the items'.
         private(set) var inputs: [Int32] = []
         private(set) var targets: [Int32] = []
-        /// The row that each target follows: every row but those of summaries.
+        /// The row that each target follows: every row but those in front.
         private(set) var targetRows: [Int32] = []
-        private var summaryRows: [Int] = []
+        private(set) var older = OlderRows()
+        private var fronts: [Int] = []
+        private var frontsPlaced = 0
         var lengths: [Int] = []
         /// By node.
         var answers: [Answer] = []
@@ -39,18 +42,17 @@ actor TrainingShard {
             targets.append(target)
         }
 
-        /// A summary's row, whose place in the table is not known before all items have theirs.
-        mutating func beginWithSummary() {
-            summaryRows.append(inputs.count)
-            inputs.append(0)
+        /// The row of what was before, whose places in the table are not known before all candidates have theirs.
+        mutating func beginWithFront() {
+            fronts.append(inputs.count)
+            inputs.append(-1)
         }
 
-        /// Gives the summaries' rows the places from `next` on, in their order.
-        mutating func placeSummaries(_ next: inout Int32) {
-            for row in summaryRows {
-                inputs[row] = next
-                next += 1
-            }
+        /// Gives the next of the rows in front its places: the summary's text's, -1 without, and the older items'.
+        mutating func placeFront(summary: Int32, older items: [Int32]) {
+            inputs[fronts[frontsPlaced]] = summary
+            older.append(items, front: fronts[frontsPlaced])
+            frontsPlaced += 1
         }
     }
 
@@ -58,7 +60,7 @@ actor TrainingShard {
     struct Encoding: Sendable {
         var vectors: [Float]
         var states: [Float]
-        /// Rows that are items, and therefore can be chosen; what follows is summaries.
+        /// Rows that can be chosen; what follows is only read: older items and summaries.
         var candidateCount: Int
         /// The gated identity vectors alone, where attention is plain.
         var own: [Float] = []
@@ -91,6 +93,7 @@ actor TrainingShard {
     private let table: AnswerTable?
     private var encoder: ItemEncoder
     private var history: HistoryPass
+    private var older: OlderPass
     private var gradients: [Float]
 
     init(_ layout: ItemModelLayout, answers table: AnswerTable?) {
@@ -98,6 +101,7 @@ actor TrainingShard {
         self.table = table
         encoder = ItemEncoder(layout)
         history = HistoryPass(layout)
+        older = OlderPass(layout)
         gradients = []
     }
 
@@ -128,6 +132,8 @@ actor TrainingShard {
         for answer in examples.answers { rows.addAnswer(after: Int(answer.row)) }
         var inputs = [Float](repeating: 0, count: items * width)
         gather(encoding.vectors, examples.inputs, into: &inputs, width: width)
+        older.run(
+            examples.older, of: encoding.vectors, parameters: parameters, inputs: &inputs)
         var answerInputs = [Float](repeating: 0, count: examples.answers.count * width)
         let answerRows = examples.answers.map(\.state)
         gather(encoding.states, answerRows, into: &answerInputs, width: width)
@@ -147,6 +153,8 @@ actor TrainingShard {
         scatterAdd(
             Array(dInputs[..<(items * width)]), examples.inputs, into: &lesson.dVectors,
             width: width)
+        older.backward(
+            dInputs, parameters: parameters, dTable: &lesson.dVectors, gradients: &gradients)
         scatterAdd(
             Array(dInputs[(items * width)...]), answerRows, into: &lesson.dStates, width: width)
         return lesson
@@ -176,10 +184,10 @@ actor TrainingShard {
     ) -> Double {
         let taught = settings.alignment.map { (examples.teachers, settings.places, $0) }
         let width = layout.shape.width
-        let hasSummaries = encoding.candidateCount * width < encoding.vectors.count
+        let hasFronts = examples.targetRows.count < examples.inputs.count
         var chosen = states
         var dChosen = dStates
-        if hasSummaries {
+        if hasFronts {
             chosen = [Float](repeating: 0, count: examples.targetRows.count * width)
             gather(states, examples.targetRows, into: &chosen, width: width)
             dChosen = [Float](repeating: 0, count: chosen.count)
@@ -190,7 +198,7 @@ actor TrainingShard {
             scale: parameters[layout.scale.lowerBound], weight: settings.itemWeight,
             taught: taught, dStates: &dChosen, dCandidates: &dCandidates)
         dTable.replaceSubrange(..<dCandidates.count, with: dCandidates)
-        if hasSummaries {
+        if hasFronts {
             scatterAdd(dChosen, examples.targetRows, into: &dStates, width: width)
         } else {
             dStates = dChosen

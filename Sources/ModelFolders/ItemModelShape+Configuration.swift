@@ -37,6 +37,7 @@ extension ItemModelShape {
                         "tokens_max": .integer(Int64(summaries.tokensMax)),
                     ])))
         }
+        if let older { own.append(JSONMember("older", .string(older.rawValue))) }
         configuration.millrace = .object(own)
         return configuration
     }
@@ -91,6 +92,12 @@ extension ItemModelShape {
             var reading = SummaryReading(summariserVersion: number)
             reading.tokensMax = try node.member("tokens_max").integer(in: 1...512)
             summaries = reading
+        }
+        if let node = try own.optional("older") {
+            guard let known = OlderReading(rawValue: try node.text()) else {
+                throw node.refused("the only reading of older items there is is \"mean\"")
+            }
+            older = known
         }
     }
 }

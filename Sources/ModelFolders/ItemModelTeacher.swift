@@ -11,12 +11,15 @@ public struct ItemModelTeacher: Teacher {
 
     /// Trains on histories as numbers of items, whose tokens are given; nil when training is not wanted.
     public typealias Retraining =
-        @Sendable (_ items: [[Int32]], _ histories: [[Int32]], _ version: UInt64) throws
-        -> ItemModelParameters
+        @Sendable (
+            _ items: [(key: ItemKey, tokens: [Int32])], _ histories: [[Int32]], _ version: UInt64
+        ) throws -> ItemModelParameters
 
     public private(set) var version: UInt64 = 0
     private var parameters: ItemModelParameters?
     private var retraining: Retraining?
+    /// Of a stored summary; nil where none is read.
+    private var summaryTokens: (@Sendable (_ stored: [UInt8]) -> [Int32])?
     /// Keys of the model's items, in the order of its numbers.
     private var keys: [ItemKey] = []
     private var numbers: [ItemKey: Int32] = [:]
@@ -29,8 +32,14 @@ public struct ItemModelTeacher: Teacher {
     public init() {}
 
     /// Items of the folder keep their numbers; those of the catalogue that it does not know follow, as pure text.
-    public init(_ folder: ItemModelFolder, catalogue: [ItemRecord], retraining: Retraining? = nil) {
+    /// `summaryTokens` are those of a stored summary, for a model that reads them.
+    public init(
+        _ folder: ItemModelFolder, catalogue: [ItemRecord],
+        summaryTokens: (@Sendable (_ stored: [UInt8]) -> [Int32])? = nil,
+        retraining: Retraining? = nil
+    ) {
         self.retraining = retraining
+        self.summaryTokens = summaryTokens
         var texts: [ItemKey: String] = [:]
         for record in catalogue { texts[record.id.key] = record.title }
         for id in folder.items + catalogue.map(\.id) where numbers[id.key] == nil {
@@ -61,7 +70,9 @@ public struct ItemModelTeacher: Teacher {
         guard !history.isEmpty else { return }
         var scorer = ItemScorer(parameters)
         let logits = scorer.logits(
-            states: scorer.states(of: [history], table: table), table: table)
+            states: scorer.states(
+                of: [history], summaries: [summaryTokens?(user.summary) ?? []], table: table),
+            table: table)
         for (row, number) in bound.enumerated() where number >= 0 {
             scores.add(number, Double(logits[row]))
         }
@@ -81,7 +92,9 @@ public struct ItemModelTeacher: Teacher {
         var next = self
         do {
             next.use(
-                try retraining(tokens, histories, material.version), version: material.version)
+                try retraining(
+                    zip(keys, tokens).map { (key: $0, tokens: $1) }, histories, material.version),
+                version: material.version)
         } catch {
             throw SolveFailure.unsolvable("the model could not be trained: \(error)")
         }

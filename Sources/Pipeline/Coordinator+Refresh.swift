@@ -11,10 +11,13 @@ public struct EventSample: Sendable, Hashable {
     /// Positive items, oldest first; not empty, and without the target.
     public var history: [ItemKey]
     public var target: ItemKey
+    /// As it is stored; empty where the model reads none.
+    public var summary: [UInt8]
 
-    public init(history: [ItemKey], target: ItemKey) {
+    public init(history: [ItemKey], target: ItemKey, summary: [UInt8] = []) {
         self.history = history
         self.target = target
+        self.summary = summary
     }
 }
 
@@ -29,7 +32,6 @@ public struct RefreshPulse: Sendable {
 struct EventSampler {
     /// Comparing two models costs a millisecond or two an event, on a core that others may want.
     static let samplesMax = 32
-    static let historyMax = 128
     static let intervalMilliseconds: Milliseconds = 1_000
 
     private(set) var samples: [EventSample] = []
@@ -55,9 +57,12 @@ extension Coordinator {
             configuration.engine.history.types[event.type].weight > 0,
             !state.history.contains(where: { $0.item == event.item.key })
         else { return }
-        let history = engine.positive(state, session: []).suffix(EventSampler.historyMax)
+        let history = engine.positive(state, session: [])
         guard !history.isEmpty else { return }
-        sampler.add(EventSample(history: Array(history), target: event.item.key))
+        sampler.add(
+            EventSample(
+                history: history, target: event.item.key,
+                summary: engine.modelReads(summary: state.summary) ? state.summary : []))
     }
 
     func tellPulse() {
@@ -65,8 +70,12 @@ extension Coordinator {
         act(.pulse(RefreshPulse(eventCount: eventCount, samples: samples)))
     }
 
-    /// Identifiers and titles of the catalogue as it is.
-    public func catalogueItems() -> [(id: ItemID, title: String)] {
-        engine.catalogue.all.map { (id: $0.id, title: $0.title) }
+    /// The catalogue as it is: what models and summaries read of its items.
+    public func catalogueItems() -> [ItemRecord] {
+        engine.catalogue.all.map {
+            ItemRecord(
+                id: $0.id, title: $0.title, brand: $0.brand, categories: $0.categories,
+                price: $0.price)
+        }
     }
 }

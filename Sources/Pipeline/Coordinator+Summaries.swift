@@ -21,16 +21,14 @@ extension Coordinator {
         let entry = HistoryEntry(
             item: event.item.key, seconds: cache[slot].state.history.last?.seconds ?? 0,
             type: event.type)
-        guard summary.blocks.note(entry, in: &cache[slot].state) else { return }
         switch summary.maker {
         case .template(let template):
-            let size = summary.blocks.blockSize * TemplateSummariser.blocksAtOnce
-            guard cache[slot].state.openBlock.count >= size else { return }
-            let closed = template.closeBlocks(of: &cache[slot].state, rules: summary.blocks) {
+            let closed = template.note(entry, in: &cache[slot].state, rules: summary.blocks) {
                 templateEvent($0)
             }
             summaries.counts.blocks += UInt64(closed)
         case .writer(let writer):
+            guard summary.blocks.note(entry, in: &cache[slot].state) else { return }
             let lost = summary.blocks.dropIfFull(&cache[slot].state, version: writer.version)
             summaries.counts.eventsLost += UInt64(lost)
             queueSummary(of: cache[slot].user)

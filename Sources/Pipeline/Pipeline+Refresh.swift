@@ -17,10 +17,8 @@ public struct UserHistory: Sendable {
 }
 
 extension Pipeline {
-    /// Identifiers and titles of the catalogue, on the engine's lane.
-    public func catalogueItems(
-        _ reply: @escaping @Sendable ([(id: ItemID, title: String)]) -> Void
-    ) {
+    /// The catalogue, on the engine's lane.
+    public func catalogueItems(_ reply: @escaping @Sendable ([ItemRecord]) -> Void) {
         perform { reply($0.catalogueItems()) }
     }
 

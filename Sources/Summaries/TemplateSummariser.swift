@@ -53,6 +53,18 @@ public struct TemplateSummariser: Summariser {
         (try? InterestProfile(decoding: body)) ?? InterestProfile()
     }
 
+    /// Adds an event the user's state has already counted, and closes the blocks when `blocksAtOnce` are whole. Returns
+    /// how many were closed.
+    public func note(
+        _ entry: HistoryEntry, in state: inout UserState, rules: BlockRules,
+        blocksAtOnce: Int = Self.blocksAtOnce, event: (HistoryEntry) -> Event
+    ) -> Int {
+        guard rules.note(entry, in: &state),
+            state.openBlock.count >= rules.blockSize * blocksAtOnce
+        else { return 0 }
+        return closeBlocks(of: &state, rules: rules, event: event)
+    }
+
     /// Closes every whole block of the open events. Returns how many.
     public func closeBlocks(
         of state: inout UserState, rules: BlockRules, event: (HistoryEntry) -> Event

@@ -108,6 +108,8 @@ public struct TeacherUser: Sendable {
     public var weights: [Float]
     /// What another system stored for the user, as read; empty without any.
     public var external: [UInt8]
+    /// The summary as it is stored; empty without one.
+    public var summary: [UInt8] = []
 
     /// A history in which every item weighs 1, newest first.
     public init(items: [ItemKey] = [], external: [UInt8] = []) {
@@ -120,6 +122,7 @@ public struct TeacherUser: Sendable {
         items = []
         weights = []
         self.external = external
+        summary = state.summary
         for entry in state.history.reversed() where rules.isPositive(entry) {
             items.append(entry.item)
             weights.append(Float(rules.weight(entry)))

@@ -1,22 +1,26 @@
 // Rows of tables by index, and means over runs of rows.
 
-/// y's row r = table's row indices[r]; table is of rows of `width`, y indices.count × width.
+/// y's row r = table's row indices[r], zeros where that is -1; table is of rows of `width`, y indices.count × width.
 public func gatherRows(
     _ table: Span<Float>, _ indices: Span<Int32>, into y: inout MutableSpan<Float>, width: Int
 ) {
     precondition(width > 0 && y.count == indices.count * width, "shapes of rows")
     for row in 0..<indices.count {
+        guard indices[row] != -1 else {
+            for column in 0..<width { y[row * width + column] = 0 }
+            continue
+        }
         let from = table.extracting(Int(indices[row]) * width..<(Int(indices[row]) + 1) * width)
         for column in 0..<width { y[row * width + column] = from[column] }
     }
 }
 
-/// Adds dy's row r to dTable's row indices[r], in order: an index that stands twice gets both.
+/// Adds dy's row r to dTable's row indices[r], in order: an index that stands twice gets both, and -1 none.
 public func scatterAddRows(
     _ dy: Span<Float>, _ indices: Span<Int32>, into dTable: inout MutableSpan<Float>, width: Int
 ) {
     precondition(width > 0 && dy.count == indices.count * width, "shapes of rows")
-    for row in 0..<indices.count {
+    for row in 0..<indices.count where indices[row] != -1 {
         let from = dy.extracting(row * width..<(row + 1) * width)
         let start = Int(indices[row]) * width
         for column in 0..<width { dTable[start + column] += from[column] }

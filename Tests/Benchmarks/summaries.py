@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What a summary of older events is worth: the item-aware model with short windows, with the template's summary before
-them, and with long windows (`millrace train`); and LLM-TRSR's ranker with m recent items, with and without the summary
+them or the mean of the older items' vectors or both, and with long windows (`millrace train`); and LLM-TRSR's ranker with m recent items, with and without the summary
 (`millrace train-ranker`). Writes docs/benchmarks/summaries.md.
 
     python3 Tests/Benchmarks/summaries.py MILLRACE DATA [--work FOLDER] [--out docs/benchmarks] [--seeds 1,2,3]
@@ -35,13 +35,19 @@ MODEL = ["--answer-weight", "0"]
 MODEL_ARMS = {
     "movietweetings": [("window 10", ["--history-max", "10"]),
                        ("window 10, summary", ["--history-max", "10", "--summaries"]),
+                       ("window 10, mean", ["--history-max", "10", "--older", "mean"]),
+                       ("window 10, summary and mean", ["--history-max", "10", "--summaries", "--older", "mean"]),
                        ("window 30", ["--history-max", "30"]),
                        ("window 30, summary", ["--history-max", "30", "--summaries"]),
+                       ("window 30, mean", ["--history-max", "30", "--older", "mean"]),
                        ("window 60", ["--history-max", "60"])],
     "office": [("window 3", ["--history-max", "3"]),
                ("window 3, summary", ["--history-max", "3", "--summaries"]),
+               ("window 3, mean", ["--history-max", "3", "--older", "mean"]),
+               ("window 3, summary and mean", ["--history-max", "3", "--summaries", "--older", "mean"]),
                ("window 5", ["--history-max", "5"]),
                ("window 5, summary", ["--history-max", "5", "--summaries"]),
+               ("window 5, mean", ["--history-max", "5", "--older", "mean"]),
                ("window 10", ["--history-max", "10"])],
 }
 MODEL_PARTS = {"movietweetings": ["all", "20 or more before", "60 or more before"], "office": ["all"]}
@@ -143,9 +149,9 @@ def model_table(log, outcomes):
             if not rows:
                 continue
             gap = ""
-            if name.endswith("summary"):
-                gap = difference(rows, by_seed(outcomes, log, name.removesuffix(", summary")),
-                                 lambda row: row[part][1])
+            window = name.split(",")[0]
+            if name != window:
+                gap = difference(rows, by_seed(outcomes, log, window), lambda row: row[part][1])
             lines.append(f"| {name} | " + spread([row[part][0] for row in rows.values()]) + " | "
                          + spread([row[part][1] for row in rows.values()]) + f" | {gap} | {len(rows)} | "
                          + f"{statistics.mean(row['seconds'] for row in rows.values()):.0f} |")
@@ -162,7 +168,7 @@ def write(out, models, rankers):
         if any(where == log for where, _, _ in models):
             text += [f"## The item-aware model on {title}", "",
                      f"`millrace train {' '.join(LOGS[log][1] + MODEL + MODEL_LOG[log])} --history-max W "
-                     "[--summaries]`, full ranking.", ""] + model_table(log, models)
+                     "[--summaries] [--older mean]`, full ranking.", ""] + model_table(log, models)
     for log, (title, _) in LOGS.items():
         if any(where == log for where, _, _ in rankers):
             text += [f"## The ranker on {title}", "",

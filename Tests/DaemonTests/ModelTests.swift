@@ -18,7 +18,8 @@ extension DaemonTests {
     struct Models {
         /// A random model of the 50 items; the seed makes it answer differently.
         static func writeModel(
-            seed: UInt64, to path: String, summaries: SummaryReading? = nil
+            seed: UInt64, to path: String, summaries: SummaryReading? = nil,
+            older: OlderReading? = nil
         ) throws -> ItemModelFolder {
             let titles = (0..<50).map { "Title \($0)" }
             var training = BPETraining()
@@ -32,6 +33,7 @@ extension DaemonTests {
             shape.feedForward = 32
             shape.historyMax = 5
             shape.summaries = summaries
+            shape.older = older
             var parameters = ItemModelParameters(ItemModelLayout(shape), seed: seed)
             parameters.identity.grow(to: 40, seed: seed)
             parameters.identity.counts = (0..<40).map { Int32($0) }

@@ -58,6 +58,9 @@ struct RefreshScheduleTests {
 struct RefreshExportTests {
     private static let items = (0..<9).compactMap { ItemID("i\($0)") }
 
+    private static let record = ItemRecord(
+        id: items[0], title: "A \"title\"", brand: "B", categories: ["c", "d"], price: 1.25)
+
     private static func history(_ user: String, _ events: [(Int, UInt32)]) -> UserHistory {
         UserHistory(
             user: UserID(user)!, events: events.map { (item: items[$0.0].key, seconds: $0.1) })
@@ -70,9 +73,9 @@ struct RefreshExportTests {
         let folder = try TemporaryDirectory()
         let counts = try export.write(
             to: folder.path, names: Dictionary(uniqueKeysWithValues: names.map { ($0.key, $0) }),
-            titles: [(Self.items[0], "A \"title\"")], knownUntil: knownUntil)
+            items: [Self.record], knownUntil: knownUntil)
         let log = try LoadedLog(folder: folder.path, seen: .always)
-        #expect(log.records.map(\.title) == ["A \"title\""])
+        #expect(log.records == [Self.record], "all that texts and summaries are made of")
         return (
             log.changes.compactMap { change in
                 guard case .interaction(let event) = change else { return String?.none }
@@ -237,14 +240,14 @@ struct ShadowJudgeTests {
         let folder = try TemporaryDirectory()
         let base = try DaemonTests.Models.writeModel(seed: 1, to: folder.file("model"))
         let other = try base.applying(randomAdapter(of: base, seed: 2))
-        let titles = (0..<50).map { (id: ItemID("item-\($0)")!, title: "Title \($0)") }
+        let titles = (0..<50).map { ItemRecord(id: ItemID("item-\($0)")!, title: "Title \($0)") }
         func best(_ history: [Int]) -> Int {
             let names = history.map { "item-\($0)" }
             let list = DaemonTests.Models.best(base, history: names, count: 1)
             return Int(list[0].dropFirst("item-".count))!
         }
         func judge() -> ShadowJudge {
-            ShadowJudge(serving: other, base: base, titles: titles)
+            ShadowJudge(serving: other, base: base, items: titles)
         }
         var random = TestKit.SeededRandom(seed: 1)
         // The base knows what comes.
@@ -281,8 +284,8 @@ struct ShadowJudgeTests {
     func drift() throws {
         let folder = try TemporaryDirectory()
         let base = try DaemonTests.Models.writeModel(seed: 1, to: folder.file("model"))
-        let titles = (0..<50).map { (id: ItemID("item-\($0)")!, title: "Title \($0)") }
-        var judge = ShadowJudge(serving: base, base: base, titles: titles)
+        let titles = (0..<50).map { ItemRecord(id: ItemID("item-\($0)")!, title: "Title \($0)") }
+        var judge = ShadowJudge(serving: base, base: base, items: titles)
         let history = ["item-1", "item-2", "item-3"]
         let order = DaemonTests.Models.best(base, history: history, count: 50)
         func sample(_ place: Int) -> EventSample {

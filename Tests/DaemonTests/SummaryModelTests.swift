@@ -82,6 +82,50 @@ extension DaemonTests.Models {
         #expect(try daemon.info("model_user_rebuilds") == rebuilds, "events are appended")
     }
 
+    @Test(
+        "a model that reads older items is given all that a history holds, in any state of its cache"
+    )
+    func readsOlder() async throws {
+        let folder = try TemporaryDirectory()
+        let path = folder.file("model")
+        let template = TemplateSummariser()
+        let model = try Self.writeModel(
+            seed: 1, to: path, summaries: SummaryReading(summariserVersion: template.version),
+            older: .mean)
+        let broker = try await Broker()
+        let redis = try await RedisServer()
+        var options = Daemon.Options()
+        options.extra = "model:\n  folder: \(path)"
+        let daemon = try Daemon(broker: broker.servers, redis: redis.socketPath, options)
+        try await broker.produceItems(SimulatedLog.itemRecords(50))
+        try await daemon.start()
+        let listed = await holds {
+            try daemon.info("items") == "50" && daemon.info("model_version") == model.version
+                && daemon.info("model_items") == "50"
+                && daemon.info("model_items_pending") == "0"
+        }
+        try #require(listed, "\(daemon.lastWords)")
+        let connection = try daemon.connect()
+        var events: [Int] = []
+        // Within the window, beyond it, met again from before it and within it, and with a summary.
+        for more in [0..<4, 4..<9, 1..<2, 7..<8, 9..<21, 21..<22] {
+            for item in more {
+                _ = try connection.ask("EVENT.ADD", "ann", "item-\(item)", "view")
+                events.append(item)
+            }
+            let folded = await holds {
+                try connection.ask("USER.GET", "ann")["events"]?.number == Double(events.count)
+            }
+            try #require(folded, "\(daemon.lastWords)")
+            let history = events.indices.filter { !events[($0 + 1)...].contains(events[$0]) }
+                .map { "item-\(events[$0])" }
+            let summary = Self.text(events.prefix(events.count / 20 * 20), event: Self.event)
+            let best = Self.best(model, history: history, summary: summary, count: 10)
+            #expect(try Self.list(connection, "ann").items == best, "after \(events.count)")
+        }
+        #expect(events.count > 20)
+    }
+
     @Test("a model of other summaries than are kept is served without them, and told so")
     func otherSummaries() async throws {
         let folder = try TemporaryDirectory()
@@ -156,6 +200,7 @@ extension DaemonTests.Models {
         }
         // By hand: every user's events in order, and what twenty at a time leave behind.
         var expected: [String] = []
+        var older: [[Int]] = []
         for user in 0..<4 {
             let all = events.prefix(360).filter { $0.user == user }.map(\.item)
             var positions: [Int] = []
@@ -165,9 +210,16 @@ extension DaemonTests.Models {
             for start in stride(from: 0, to: positions.count - 1, by: 8) {
                 expected.append(
                     Self.text(all.prefix(positions[start] / 20 * 20), event: event))
+                let before = positions.prefix(start).map { all[$0] }
+                older.append(
+                    before.indices.filter { !before[($0 + 1)...].contains(before[$0]) }
+                        .map { before[$0] })
             }
         }
         #expect(set.train.map(\.summary) == expected)
+        #expect(
+            set.train.map { $0.older.map { set.titles[Int($0)] } }
+                == older.map { $0.map { "Word\($0) toy" } })
         #expect(Set(expected).count > 10, "they are told apart")
     }
 
@@ -177,6 +229,7 @@ extension DaemonTests.Models {
         let second = try Self.dataset(fixed: 450, future: 2).set
         #expect(first.train.map(\.items) == second.train.map(\.items))
         #expect(first.train.map(\.summary) == second.train.map(\.summary))
+        #expect(first.train.map(\.older) == second.train.map(\.older))
         // Of the 180 validation events the first 90 are common to both.
         let common = zip(first.validation, second.validation).prefix {
             $0.history == $1.history && $0.target == $1.target
@@ -185,6 +238,41 @@ extension DaemonTests.Models {
         #expect(common.allSatisfy { $0.summary == $1.summary })
         #expect(first.validation.count > common.count, "something was shuffled")
         #expect(common.contains { !$0.0.summary.isEmpty })
+    }
+
+    @Test("nor what a refresh learns, with what was before its windows")
+    func refreshFutureIsUnknown() throws {
+        func data(future: UInt64) throws -> RefreshData {
+            let folder = try TemporaryDirectory()
+            _ = try Self.writeLog(to: folder, count: 600, fixed: 480, future: future)
+            return try RefreshData(
+                log: folder.path, base: [], shares: .init(known: 0.5, judging: 0.2, all: 1),
+                examples: RefreshExamples(historyMax: 8, isTaught: false, olderMax: 512),
+                summarises: true)
+        }
+        // New are the events up to 480; what judges comes after them.
+        let (first, second) = (try data(future: 1), try data(future: 2))
+        func windows(_ data: RefreshData) -> [String] {
+            (data.known + data.new).map { window in
+                let text = window.summary < 0 ? "" : data.summaries[Int(window.summary)]
+                let items = [window.older, window.items].map { $0.map { data.titles[Int($0)] } }
+                return "\(items) \(window.newFrom) \(text)"
+            }
+        }
+        #expect(windows(first) == windows(second))
+        #expect(first.new.contains { $0.summary >= 0 && $0.older.count > 20 })
+        #expect(first.judging.map(\.history) != second.judging.map(\.history))
+        #expect(first.judging.contains { !$0.summary.isEmpty })
+        let plain = try {
+            let folder = try TemporaryDirectory()
+            _ = try Self.writeLog(to: folder, count: 600, fixed: 480, future: 1)
+            return try RefreshData(
+                log: folder.path, base: [], shares: .init(known: 0.5, judging: 0.2, all: 1),
+                examples: RefreshExamples(historyMax: 8, isTaught: false))
+        }()
+        #expect(plain.summaries.isEmpty && plain.judging.allSatisfy { $0.summary.isEmpty })
+        #expect((plain.known + plain.new).allSatisfy { $0.older.isEmpty && $0.summary == -1 })
+        #expect((plain.known + plain.new).map(\.items) == (first.known + first.new).map(\.items))
     }
 
     @Test("a model is trained with summaries and says so in its folder, another without as ever")
@@ -197,12 +285,30 @@ extension DaemonTests.Models {
         ]
         let (with, without) = (folder.file("with"), folder.file("without"))
         let said = try await ChildProcess.run(
-            millrace, options + ["--summaries", "--out", with])
+            millrace, options + ["--summaries", "--older", "mean", "--out", with])
         #expect(said.contains("20 or more before"), "\(said)")
         _ = try await ChildProcess.run(millrace, options + ["--out", without])
-        let reading = try ItemModelFolder(path: with).parameters.layout.shape.summaries
-        #expect(reading?.summariserVersion == TemplateSummariser().version)
-        #expect(try ItemModelFolder(path: without).parameters.layout.shape.summaries == nil)
+        let shape = try ItemModelFolder(path: with).parameters.layout.shape
+        #expect(shape.summaries?.summariserVersion == TemplateSummariser().version)
+        #expect(shape.older == .mean)
+        let plain = try ItemModelFolder(path: without).parameters.layout.shape
+        #expect(plain.summaries == nil && plain.older == nil)
+        // Refreshed and judged with what it reads.
+        let refreshed = try await ChildProcess.run(
+            millrace,
+            [
+                "refresh", "--niceness", "0", "--model", with, "--data", folder.path, "--output",
+                folder.file("adapter"), "--epochs", "1", "--negatives", "10", "--margin", "1",
+                "--gain-margin", "0.9", "--gate-share", "0.3",
+            ])
+        #expect(refreshed.contains("passed"), "\(refreshed)")
+        let judged = try await ChildProcess.run(
+            millrace,
+            [
+                "eval", "--model", with, "--adapter", folder.file("adapter"), "--data",
+                folder.path, "--teacher", "popularity",
+            ])
+        #expect(judged.contains("lm"), "\(judged)")
     }
 }
 

@@ -19,12 +19,19 @@ struct GradientTests {
         },
         SmallModel(seed: 3) { $0.intraBlocks = 2 },
         SmallModel(seed: 4) { $0.intraBlocks = 0 },
-        summarised,
+        summarised, remembering(), remembering(summaries: summarised.summaries),
     ]
     /// Summaries before some histories: read, and never candidates.
     private static var summarised: SmallModel {
         var model = SmallModel(seed: 5)
         model.summaries = [[1, 14, 15, 16, 9, 2], [], [1, 17, 2], [1, 5, 18, 2]]
+        return model
+    }
+    /// Items before some histories, twice the same one among them; with summaries and without.
+    private static func remembering(summaries: [[Int32]] = []) -> SmallModel {
+        var model = SmallModel(seed: 6) { $0.older = .mean }
+        model.summaries = summaries
+        model.older = [[5], [3, 1, 6, 2], [], [4, 0, 4]]
         return model
     }
     static let answerWeight = 0.4
@@ -88,9 +95,9 @@ struct GradientTests {
         #expect(normalisedError(ours, differences) < 1e-10)
     }
 
-    @Test("Gradients of identity vectors")
-    func identityGradients() async throws {
-        let model = Self.models[0]
+    @Test("Gradients of identity vectors", arguments: [0, 5, 6])
+    func identityGradients(_ index: Int) async throws {
+        let model = Self.models[index]
         let step = try await step(model)
         let identity = model.gatedIdentity
         var random = SeededRandom(seed: 9)

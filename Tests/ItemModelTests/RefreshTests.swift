@@ -70,23 +70,47 @@ struct RefreshTests {
     private func refresh(
         _ model: SmallModel, _ windows: [RefreshWindow], previous: ItemAdapter? = nil,
         _ training: RefreshTraining, _ alignment: AlignmentSettings? = nil,
-        replay: [RefreshWindow] = []
+        replay: [RefreshWindow] = [], summaries: [[Int32]] = []
     ) -> ItemRefresh {
-        ItemRefresh(
-            model.parameters, textVectors: textVectors(model), fresh: windows, replay: replay,
+        var scorer = ItemScorer(model.parameters)
+        return ItemRefresh(
+            model.parameters, textVectors: textVectors(model),
+            summaryVectors: scorer.textVectors(of: summaries), fresh: windows, replay: replay,
             previous: previous, training: training, alignment: alignment)
     }
 
     @Test("A step's loss and gradients are the twin's", arguments: losses.indices)
     func gradients(_ index: Int) throws {
         let model = SmallModel { $0.historyMax = 5 }
-        let alignment = Self.losses[index]
-        let windows = try windows(model)
+        try expectTwin(model, try windows(model), Self.losses[index])
+    }
+
+    /// A front of each kind: summary, older items, both, nothing.
+    @Test("And with what was before the windows", arguments: losses.indices)
+    func frontGradients(_ index: Int) throws {
+        let model = SmallModel(seed: 9) {
+            $0.historyMax = 5
+            $0.older = .mean
+        }
+        var windows = try windows(model)
+        windows[0].summary = 1
+        windows[1].older = [5, 3]
+        (windows[2].summary, windows[2].older) = (0, [6, 1, 2])
+        try expectTwin(model, windows, Self.losses[index], summaries: Self.summaries)
+    }
+
+    private static let summaries: [[Int32]] = [[1, 14, 15, 16, 9, 2], [1, 17, 2]]
+
+    private func expectTwin(
+        _ model: SmallModel, _ windows: [RefreshWindow], _ alignment: AlignmentSettings?,
+        summaries: [[Int32]] = []
+    ) throws {
         var previous = AdapterTests.adapter(model)
         previous.rows = IdentityRows(
             width: model.width, items: [0, 4], vectors: Array(previous.rows.vectors.prefix(16)),
             counts: [2, 60])
-        let refresh = refresh(model, windows, previous: previous, Self.still, alignment)
+        let refresh = refresh(
+            model, windows, previous: previous, Self.still, alignment, summaries: summaries)
         let batch = refresh.batch(windows, 1)
         let gates = batch.items.map {
             model.shape.gate(count: Int(refresh.adapter.rows.counts[Int($0)]))
@@ -103,7 +127,8 @@ struct RefreshTests {
         #expect(refresh.adapter.rows.items.count == model.items.count)
         func twin(_ numbers: [Double], _ vectors: [[Double]]) -> Double {
             self.twin(
-                model, refresh.adapter.pairs.layout, numbers, vectors, windows, alignment)
+                model, refresh.adapter.pairs.layout, numbers, vectors, windows, alignment,
+                summaries: summaries)
         }
         let count = Double(ours.loss.targets)
         #expect(abs(twin(numbers, vectors) - ours.loss.aligned / count) < 1e-4)
@@ -193,7 +218,8 @@ struct RefreshTests {
     /// The mean loss over targets, by definition; `head` is the last norm's gain and the scale.
     private func twin(
         _ model: SmallModel, _ pairs: LowRankLayout, _ numbers: [Double], _ vectors: [[Double]],
-        _ windows: [RefreshWindow], _ alignment: AlignmentSettings?, head: [Double]? = nil
+        _ windows: [RefreshWindow], _ alignment: AlignmentSettings?, head: [Double]? = nil,
+        summaries: [[Int32]] = []
     ) -> Double {
         var twin = model.reference
         if let head { twin.parameters.values["model.norm.weight"] = Array(head.dropLast()) }
@@ -202,7 +228,12 @@ struct RefreshTests {
         let tau = alignment?.temperature ?? 1
         var (sum, count) = (0.0, 0.0)
         for window in windows {
-            let states = twin.historyStates(window.items.dropLast().map { vectors[Int($0)] })
+            let before = twin.front(
+                summary: window.summary < 0 ? [] : summaries[Int(window.summary)].map(Int.init),
+                older: window.older.map { vectors[Int($0)] })
+            let states = twin.historyStates(
+                before + window.items.dropLast().map { vectors[Int($0)] }
+            ).dropFirst(before.count).map { $0 }
             for place in window.learnFrom..<window.items.count {
                 let logits = vectors.map {
                     weighed($0, by: states[place - 1]) * scale / tau
@@ -454,7 +485,7 @@ struct RefreshTests {
             var random = SeededRandom(seed: UInt64(seed))
             let (past, later) = (events(40, &random), events(40, &random))
             func windows(_ later: [Event]) -> (past: [RefreshWindow], new: [RefreshWindow]) {
-                var examples = RefreshExamples(historyMax: 8, isTaught: true)
+                var examples = RefreshExamples(historyMax: 8, isTaught: true, olderMax: 20)
                 for event in past { examples.learn(event.item, by: event.user) }
                 let old = examples.take()
                 for event in later { examples.learn(event.item, by: event.user) }
@@ -471,6 +502,26 @@ struct RefreshTests {
             }
             #expect(Array(whole.take().prefix(6)) == part.take())
         }
+    }
+
+    @Test("Before a window stands what was before it, each item once, the newest")
+    func older() {
+        var random = SeededRandom(seed: 7)
+        var examples = RefreshExamples(historyMax: 3, isTaught: false, olderMax: 6)
+        var history: [Int32] = []
+        for (number, event) in events(80, &random).enumerated() {
+            examples.learn(event.item, by: 1, summary: Int32(number))
+            if history.last != event.item { history.append(event.item) }
+            guard let window = examples.take().first else { continue }
+            #expect(window.items == history.suffix(4))
+            let before = Array(history.dropLast(4).suffix(6))
+            #expect(
+                window.older
+                    == before.indices.filter { !before[($0 + 1)...].contains(before[$0]) }
+                    .map { before[$0] })
+            #expect(window.summary == number)
+        }
+        #expect(history.count > 40)
     }
 
     @Test("Every new event is a target once, after exactly what was before it")

@@ -21,6 +21,8 @@ struct SmallModel {
 
     /// Before each history; empty for none.
     var summaries: [[Int32]] = []
+    /// Items before each history.
+    var older: [[Int32]] = []
 
     static let vocabulary = 20
     static let beginToken: Int32 = 1
@@ -88,13 +90,14 @@ struct SmallModel {
     }
 
     func historyState(
-        _ items: [Int32], summary: [Float] = [], table: [Float]
+        _ items: [Int32], summary: [Float] = [], older: [Int32] = [], table: [Float]
     ) -> HistoryState {
-        var state = HistoryState(layout, summary: summary)
+        var state = HistoryState(
+            layout, summary: summary, older: OlderSum(older) { row(Int($0), of: table) })
         var traces = Array(repeating: BlockTrace(), count: layout.inter.count)
         for item in items {
             state.append(
-                item, vector: row(Int(item), of: table), parameters: parameters,
+                item, vector: { row(Int($0), of: table) }, parameters: parameters,
                 frequencies: frequencies, traces: &traces)
         }
         return state
@@ -140,7 +143,9 @@ struct SmallModel {
         var examples = TrainingShard.Examples()
         for (number, history) in histories.enumerated() {
             let summary = summaries.isEmpty ? [] : summaries[number]
-            if !summary.isEmpty { examples.beginWithSummary() }
+            let before = older.isEmpty ? [] : older[number]
+            let hasFront = !summary.isEmpty || !before.isEmpty
+            if hasFront { examples.beginWithFront() }
             for (item, target) in zip(history, history.dropFirst()) {
                 for choice in answers.choices[Int(target)] {
                     examples.answers.append(
@@ -151,11 +156,17 @@ struct SmallModel {
                 }
                 examples.append(item, target: target)
             }
-            examples.lengths.append(history.count - 1 + (summary.isEmpty ? 0 : 1))
+            examples.lengths.append(history.count - 1 + (hasFront ? 1 : 0))
+        }
+        var next = Int32(items.count)
+        for number in histories.indices {
+            let hasText = !summaries.isEmpty && !summaries[number].isEmpty
+            let before = older.isEmpty ? [] : older[number]
+            guard hasText || !before.isEmpty else { continue }
+            examples.placeFront(summary: hasText ? next : -1, older: before)
+            next += hasText ? 1 : 0
         }
         examples.answers.sort { ($0.node, $0.row) < ($1.node, $1.row) }
-        var next = Int32(items.count)
-        examples.placeSummaries(&next)
         examples.teachers = teachers
         let places = items.indices.map { (Int32($0), Int32($0)) }
         let lesson = await shard.learn(
@@ -208,7 +219,7 @@ struct SmallModel {
         model.losses(
             items: items.map { $0.map(Int.init) }, listed: listed.map { $0 == 1 },
             identity: identity, histories: histories.map { $0.map(Int.init) },
-            summaries: summaries.map { $0.map(Int.init) })
+            summaries: summaries.map { $0.map(Int.init) }, older: older.map { $0.map(Int.init) })
     }
 }
 

@@ -68,10 +68,11 @@ extension Reference {
         }
 
         /// Mean losses of the histories' targets: of the item among all items, and of the whole answer, where the item
-        /// is listed. `identity` is added to the text vectors; `summaries` are the tokens before each history.
+        /// is listed. `identity` is added to the text vectors; `summaries` are the tokens before each history, and
+        /// `older` the items before it.
         public func losses(
             items: [[Int]], listed: [Bool], identity: [[Double]], histories: [[Int]],
-            summaries: [[Int]] = []
+            summaries: [[Int]] = [], older: [[Int]] = []
         ) -> (item: Double, answer: Double) {
             let vectors = zip(items, identity).map { tokens, own in
                 zip(textVector(tokens), own).map { $0 + $1 }
@@ -80,7 +81,8 @@ extension Reference {
             var (item, answer, targets, answered) = (0.0, 0.0, 0, 0)
             for (number, history) in histories.enumerated() {
                 let summary = summaries.isEmpty ? [] : summaries[number]
-                let before = summary.isEmpty ? [] : [textVector(summary)]
+                let before = front(
+                    summary: summary, older: older.isEmpty ? [] : older[number].map { vectors[$0] })
                 let inputs = before + history.dropLast().map { vectors[$0] }
                 let states = historyStates(inputs)
                 for (place, target) in history.dropFirst().enumerated() {
@@ -95,6 +97,21 @@ extension Reference {
                 }
             }
             return (item / Double(targets), answer / Double(max(1, answered)))
+        }
+
+        /// What stands before a history: one row, where there is a text or an older item.
+        public func front(summary: [Int], older: [[Double]]) -> [[Double]] {
+            guard !summary.isEmpty || !older.isEmpty else { return [] }
+            var row = summary.isEmpty ? Array(repeating: 0, count: width) : textVector(summary)
+            guard !older.isEmpty else { return [row] }
+            let mean = (0..<width).map { column in
+                older.reduce(0) { $0 + $1[column] } / Double(older.count)
+            }
+            let normed = rmsNorm(
+                mean, gain: parameters["millrace.older_norm.weight"], width: width,
+                epsilon: sizes.epsilon)
+            for column in 0..<width { row[column] += normed[column] }
+            return [row]
         }
 
         /// -log of the probability of writing `target`, one token after the other, among the listed items' texts.

@@ -129,14 +129,17 @@ struct ProductTests {
         #expect(y.map(\.bitPattern) == base.map(\.bitPattern))
     }
 
-    @Test("rows gathered and given back: an index that stands twice gets both")
+    @Test(
+        "rows gathered and given back: an index that stands twice gets both, and -1 is zeros that nobody gets"
+    )
     func rows() {
         let table = floats(5 * 3, seed: 1)
-        let indices: [Int32] = [4, 0, 4]
-        var y = [Float](repeating: 0, count: 9)
+        let indices: [Int32] = [4, -1, 0, 4]
+        var y = [Float](repeating: 7, count: 12)
         var ySpan = y.mutableSpan
         gatherRows(table.span, indices.span, into: &ySpan, width: 3)
-        #expect(y == Array(table[12..<15] + table[0..<3] + table[12..<15]))
+        #expect(y == Array(table[12..<15] + [0, 0, 0] + table[0..<3] + table[12..<15]))
+        for column in 3..<6 { y[column] = .nan }
         var back = [Float](repeating: 1, count: 15)
         var backSpan = back.mutableSpan
         scatterAddRows(y.span, indices.span, into: &backSpan, width: 3)

@@ -6,6 +6,7 @@ import Interactions
 import ItemModel
 import ModelFolders
 import Recommender
+import Summaries
 import Teachers
 import Tensors
 
@@ -149,12 +150,34 @@ struct EvalCommand: ParsableCommand {
     ) -> [any Teacher] {
         let own: [any Teacher] = teacher.compactMap(\.model)
         guard let folder else { return own }
-        return [
-            ItemModelTeacher(
-                folder, catalogue: catalogue,
-                retraining: retrainEpochs > 0
-                    ? Retraining(folder, epochs: retrainEpochs).train : nil)
-        ] + own
+        let retraining =
+            retrainEpochs > 0
+            ? Retraining(
+                folder, epochs: retrainEpochs, catalogue: catalogue,
+                blocksAtOnce: Self.blocksAtOnce(order)) : nil
+        let judged = ItemModelTeacher(
+            folder, catalogue: catalogue, summaryTokens: Self.summaryTokens(folder),
+            retraining: retraining?.train)
+        return [judged] + own
+    }
+
+    /// Of a stored summary; nil where the model reads none.
+    private static func summaryTokens(
+        _ folder: ItemModelFolder
+    ) -> (@Sendable (_ stored: [UInt8]) -> [Int32])? {
+        guard folder.parameters.layout.shape.readsTrail else { return nil }
+        let template = SummaryTrail.template
+        return { folder.summaryTokens(of: template.text(ofStored: $0)) }
+    }
+
+    /// The rows of the fixed split are too short for several blocks.
+    private static func blocksAtOnce(_ order: Order) -> Int {
+        order == .office ? 1 : TemplateSummariser.blocksAtOnce
+    }
+
+    /// What folds users' summaries, where the model reads them.
+    private static func summariser(_ folder: ItemModelFolder?) -> TemplateSummariser? {
+        folder?.parameters.layout.shape.readsTrail == true ? SummaryTrail.template : nil
     }
 
     /// Combined lists take the model as it is served; one that is trained anew takes part as a teacher, without its
@@ -179,10 +202,12 @@ struct EvalCommand: ParsableCommand {
         let split = try OfficeSplit(folder: data, test: split)
         let folder = try modelFolder()
         let types = EventTypes([EventType(name: "review", weight: 1, seen: .never)])
-        let evaluator = Evaluator(
-            EvaluatorConfiguration(
-                engine: engine(types, rules: .baskets), sources: sources,
-                cutoff: cutoff, teachers: models(folder, split.items)))
+        var configuration = EvaluatorConfiguration(
+            engine: engine(types, rules: .baskets), sources: sources,
+            cutoff: cutoff, teachers: models(folder, split.items))
+        configuration.summariser = Self.summariser(folder)
+        configuration.summaryBlocksAtOnce = Self.blocksAtOnce(order)
+        let evaluator = Evaluator(configuration)
         for record in split.items { evaluator.set(record) }
         serve(folder, split.items, in: evaluator)
         var progress = ProgressBar(
@@ -212,6 +237,7 @@ struct EvalCommand: ParsableCommand {
             sources: sources, rankedItems: ranked, cutoff: cutoff,
             teachers: models(folder, log.records), solveInterval: interval)
         configuration.mixtureLearnInterval = learnInterval
+        configuration.summariser = Self.summariser(folder)
         let evaluator = Evaluator(configuration)
         serve(folder, log.records, in: evaluator)
         let share = warmUp ?? (order == .timeSplit ? 0.8 : 0.5)

@@ -146,7 +146,7 @@ extension RefreshDesk {
                 eventsMax: settings.eventsMax))
         try await read(into: collector)
         if isStopping { throw CommandFailure("the daemon stops") }
-        let titles = await catalogue()
+        let items = await catalogue()
         var names: [ItemKey: ItemID] = [:]
         let model = try ItemModelFolder(path: base)
         for item in model.items { names[item.key] = item }
@@ -155,9 +155,9 @@ extension RefreshDesk {
                 names[item.key] = item
             }
         }
-        for item in titles { names[item.id.key] = item.id }
+        for item in items { names[item.id.key] = item.id }
         return try collector.export.withLock {
-            try $0.write(to: folder, names: names, titles: titles, knownUntil: knownUntil)
+            try $0.write(to: folder, names: names, items: items, knownUntil: knownUntil)
         }
     }
 
@@ -172,7 +172,7 @@ extension RefreshDesk {
         }
     }
 
-    func catalogue() async -> [(id: ItemID, title: String)] {
+    func catalogue() async -> [ItemRecord] {
         await withCheckedContinuation { continuation in
             pipeline.catalogueItems { continuation.resume(returning: $0) }
         }
@@ -184,12 +184,12 @@ extension RefreshDesk {
     func beginJudging() async {
         judge = nil
         guard let store, let path = model.folder else { return }
-        let titles = await catalogue()
+        let items = await catalogue()
         do throws(DocumentError) {
             let base = try ItemModelFolder(path: path)
             guard base.version == loaded?.base else { return }
             var judge = ShadowJudge(
-                serving: try Self.model(base, store.current), base: base, titles: titles)
+                serving: try Self.model(base, store.current), base: base, items: items)
             if settings.probation > 0, let version = store.versionOnProbation {
                 let before = store.before(version).flatMap(store.adapter)
                 judge.begin(

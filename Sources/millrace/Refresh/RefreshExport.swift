@@ -62,7 +62,7 @@ struct RefreshExport {
 
     /// Writes `events.jsonl` and `items.jsonl`. Events of items that nobody can name any more are left out.
     mutating func write(
-        to folder: String, names: [ItemKey: ItemID], titles: [(id: ItemID, title: String)],
+        to folder: String, names: [ItemKey: ItemID], items records: [ItemRecord],
         knownUntil: Milliseconds?
     ) throws -> Counts {
         trim()
@@ -91,9 +91,22 @@ struct RefreshExport {
         }
         try log.finish()
         let items = try FileWriter("\(folder)/items.jsonl")
-        for item in titles {
+        for record in records {
+            // What summaries are made of as well.
+            var members: [JSONMember] = [
+                JSONMember("id", .string(record.id.text)),
+                JSONMember("title", .string(record.title)),
+            ]
+            if let brand = record.brand { members.append(JSONMember("brand", .string(brand))) }
+            if let price = record.price { members.append(JSONMember("price", .real(price))) }
+            if !record.categories.isEmpty {
+                members.append(
+                    JSONMember("categories", .array(record.categories.map { .string($0) })))
+            }
             try items.write(
-                line: Self.line(["id": .string(item.id.text), "title": .string(item.title)]))
+                line: String(
+                    decoding: JSONDocuments.JSONValue.object(members).serialised(.compact),
+                    as: UTF8.self))
         }
         try items.finish()
         return counts

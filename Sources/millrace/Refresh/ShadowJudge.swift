@@ -6,6 +6,7 @@ import Interactions
 import ItemModel
 import ModelFolders
 import Pipeline
+import Summaries
 
 struct ShadowJudge {
     /// A model with vectors of all items that are judged by; its identity rows are those of its own items.
@@ -51,11 +52,11 @@ struct ShadowJudge {
 
     /// Judges by the base's items and the catalogue as it is.
     init(
-        serving: ItemModelFolder, base: ItemModelFolder, titles: [(id: ItemID, title: String)]
+        serving: ItemModelFolder, base: ItemModelFolder, items: [ItemRecord]
     ) {
         var rows: [ItemID: Int] = [:]
         var texts: [[Int32]] = []
-        for (item, title) in titles.map({ ($0.id, $0.title) }) + base.items.map({ ($0, $0.text) })
+        for (item, title) in items.map({ ($0.id, $0.title) }) + base.items.map({ ($0, $0.text) })
         where rows[item] == nil {
             rows[item] = texts.count
             texts.append(base.tokens(of: title))
@@ -63,8 +64,9 @@ struct ShadowJudge {
         var scorer = ItemScorer(base.parameters)
         textVectors = scorer.textVectors(of: texts)
         // What only the model knows cannot be listed.
-        let listed = (0..<texts.count).map { UInt8($0 < titles.count ? 1 : 0) }
-        gate = RefreshGate(textVectors: textVectors, listed: listed)
+        let listed = (0..<texts.count).map { UInt8($0 < items.count ? 1 : 0) }
+        gate = RefreshGate(
+            textVectors: textVectors, listed: listed, summaryTokens: base.summaryTokens)
         numbers = Dictionary(rows.map { ($0.key.key, Int32($0.value)) }) { first, _ in first }
         self.rows = rows
         self.serving = Side(serving, textVectors: textVectors, rows: rows)
@@ -96,7 +98,9 @@ struct ShadowJudge {
         let cases = samples.compactMap { sample -> RefreshData.Case? in
             let history = sample.history.compactMap { numbers[$0] }
             guard let target = numbers[sample.target], !history.isEmpty else { return nil }
-            return RefreshData.Case(history: history, target: target)
+            return RefreshData.Case(
+                history: history, target: target,
+                summary: SummaryTrail.template.text(ofStored: sample.summary))
         }
         guard !cases.isEmpty else { return nil }
         let own = gains(&serving, cases)

@@ -3,6 +3,7 @@
 import Alignment
 import Evaluation
 import Interactions
+import Settings
 import Summaries
 
 struct ItemDataset {
@@ -13,10 +14,12 @@ struct ItemDataset {
         var summary = ""
     }
 
-    /// A history to learn from, and the summary that was stored before its first item.
+    /// A history to learn from, and what was stored before its first item: the summary, and the items before as a
+    /// history holds them.
     struct Sequence {
         var items: [Int32]
         var summary = ""
+        var older: [Int32] = []
     }
 
     var ids: [ItemID] = []
@@ -48,7 +51,9 @@ struct ItemDataset {
         train = rows.map { row in
             let all = (row.history + [row.target]).map { number(of: $0.item) }
             let before = all.dropLast(historyMax + 1)
-            return Sequence(items: Array(all.dropFirst(before.count)), summary: summary(of: before))
+            return Sequence(
+                items: Array(all.dropFirst(before.count)), summary: summary(of: before),
+                older: Self.stored(before))
         }
         users = rows.map(\.target.user.key)
         validation = selection.test.map { one(of: $0) }
@@ -56,10 +61,16 @@ struct ItemDataset {
         ranksSeen = true
     }
 
+    /// Every item once, at its last place; the newest as the daemon keeps them by default.
+    static func stored(_ items: some BidirectionalCollection<Int32>) -> [Int32] {
+        var seen: Set<Int32> = []
+        return items.reversed().filter { seen.insert($0).inserted }.prefix(storedMax).reversed()
+    }
+
+    static let storedMax = EngineSettings().historyMax
+
     private func summary(of items: some Swift.Sequence<Int32>) -> String {
-        var trail = SummaryTrail(blocksAtOnce: 1)
-        for item in items { trail.note(traits[Int(item)], weight: 1) }
-        return trail.text
+        SummaryTrail.text(items.map { traits[Int($0)] })
     }
 
     /// A log: histories of positive events, of the oldest `share` of them; the newest of those are for the test, and
@@ -123,7 +134,10 @@ struct ItemDataset {
             history.append(item)
             if !sequences.isEmpty { sequences[sequences.count - 1].items.append(item) }
             if (history.count - 1).isMultiple(of: windowMax) {
-                sequences.append(Sequence(items: [item], summary: summary.text))
+                sequences.append(
+                    Sequence(
+                        items: [item], summary: summary.text,
+                        older: ItemDataset.stored(history.dropLast())))
             }
         }
     }

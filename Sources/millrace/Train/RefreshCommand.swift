@@ -187,7 +187,7 @@ struct RefreshCommand: ParsableCommand {
         let before = try (store?.current?.path ?? previous).map {
             try ItemAdapterFolder(path: $0, for: base)
         }
-        var data = try data(before?.items ?? base.items, base.parameters.layout.shape.historyMax)
+        var data = try data(before?.items ?? base.items, base.parameters.layout.shape)
         if shuffleItems { data.shuffleItems(seed: seed) }
         guard !data.new.isEmpty, !data.judging.isEmpty else {
             throw CommandFailure(
@@ -200,7 +200,9 @@ struct RefreshCommand: ParsableCommand {
         let vectors = scorer.textVectors(of: data.titles.map(base.tokens))
         print("texts of \(grouped(data.ids.count)) items: \(seconds(since: &start)) s")
         let refresh = ItemRefresh(
-            base.parameters, textVectors: vectors, fresh: data.new, replay: data.known,
+            base.parameters, textVectors: vectors,
+            summaryVectors: scorer.textVectors(of: data.summaries.map(base.summaryTokens)),
+            fresh: data.new, replay: data.known,
             previous: before?.adapter, training: training, alignment: try alignment)
         print(
             "\(grouped(data.new.count)) new histories, \(grouped(data.known.count)) of the past, "
@@ -231,19 +233,25 @@ struct RefreshCommand: ParsableCommand {
         print("version \(version), an adapter of \(base.version), in \(output ?? adapters ?? "")")
     }
 
-    private func data(_ items: [ItemID], _ historyMax: Int) throws -> RefreshData {
-        let examples = RefreshExamples(historyMax: historyMax, isTaught: teacher != .none)
+    private func data(_ items: [ItemID], _ shape: ItemModelShape) throws -> RefreshData {
+        let examples = RefreshExamples(
+            historyMax: shape.historyMax, isTaught: teacher != .none,
+            olderMax: shape.older == nil ? 0 : ItemDataset.storedMax)
+        let summarises = shape.readsTrail
+        if shape.summaries != nil, !summarises {
+            writeError("\(model) reads summaries of another summariser: it learns without them\n")
+        }
         return switch source {
         case .office:
             try RefreshData(
                 office: data, base: items, known: knownShare, examples: examples,
-                teacher: teacher.name)
+                teacher: teacher.name, summarises: summarises)
         case .log:
             try RefreshData(
                 log: data, base: items,
                 shares: .init(
                     known: knownShare, judging: gateShare, all: dataShare, knownUntil: knownUntil),
-                examples: examples, teacher: teacher.name)
+                examples: examples, teacher: teacher.name, summarises: summarises)
         }
     }
 
@@ -307,7 +315,8 @@ struct RefreshCommand: ParsableCommand {
     ) -> RefreshGate.Verdict {
         var progress = ProgressBar("judging", total: data.judging.count)
         defer { progress.finish() }
-        let gate = RefreshGate(textVectors: vectors, listed: data.listed)
+        let gate = RefreshGate(
+            textVectors: vectors, listed: data.listed, summaryTokens: base.summaryTokens)
         return gate.judge(
             base.parameters.applying(refresh.adapter), against: current, on: data.judging,
             margins: .init(likelihood: margin, gain: gainMargin, error: error),

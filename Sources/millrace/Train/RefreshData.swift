@@ -6,12 +6,15 @@ import Evaluation
 import Interactions
 import ItemModel
 import ModelFolders
+import Summaries
 
 struct RefreshData {
     /// An event that judges: its history is all that was before it.
     struct Case {
         var history: [Int32]
         var target: Int32
+        /// As it was stored then; empty without one, and where no model reads it.
+        var summary = ""
     }
 
     /// Items of the model first, in its order.
@@ -25,7 +28,12 @@ struct RefreshData {
     private(set) var judging: [Case] = []
     /// Time of the newest event to be learnt.
     private(set) var learntUntil: Milliseconds?
+    /// Texts of the windows' summaries, by their numbers.
+    private(set) var summaries: [String] = []
     private var numbers: [ItemID: Int32] = [:]
+    private var summaryNumbers: [String: Int32] = [:]
+    /// By number; nil for items without a record.
+    private var traits: [ItemTraits?]
 
     /// Of all events of a log.
     struct Shares {
@@ -53,6 +61,7 @@ struct RefreshData {
         ids = base
         titles = base.map(\.text)
         listed = Array(repeating: 0, count: base.count)
+        traits = Array(repeating: nil, count: base.count)
         for (number, id) in base.enumerated() { numbers[id] = Int32(number) }
     }
 
@@ -60,7 +69,7 @@ struct RefreshData {
     /// are newer than all of them.
     init(
         office folder: String, base: [ItemID], known share: Double, examples: RefreshExamples,
-        teacher name: String? = nil
+        teacher name: String? = nil, summarises: Bool = false
     ) throws {
         self.init(base)
         let split = try OfficeSplit(folder: folder, test: "valid_5000.csv")
@@ -83,21 +92,26 @@ struct RefreshData {
                     try teacher?.word(after: events[..<$0].map(\.item)) ?? .none
                 }
             }
-            examples.learn(row: items, by: row.target.user.key, words: words)
+            let before = summarises ? items.dropLast(examples.historyMax + 1) : []
+            examples.learn(
+                row: items, by: row.target.user.key, words: words,
+                summary: number(of: SummaryTrail.text(before.map { traits[Int($0)] })))
             try teacher?.learn(events, numbers: items)
         }
         if border >= rows.count { known = examples.take() }
         new = examples.take()
         judging = split.testByTime.map { row in
             let history = row.history.map { number(of: $0.item) }
-            return Case(history: history, target: number(of: row.target.item))
+            return Case(
+                history: history, target: number(of: row.target.item),
+                summary: summarises ? SummaryTrail.text(history.map { traits[Int($0)] }) : "")
         }
     }
 
-    /// Positive events of a log.
+    /// Positive events of a log, and where it `summarises` the summaries that were stored before each.
     init(
         log folder: String, base: [ItemID], shares: Shares, examples: RefreshExamples,
-        teacher name: String? = nil
+        teacher name: String? = nil, summarises: Bool = false
     ) throws {
         self.init(base)
         let log = try LoadedLog(folder: folder, seen: .always)
@@ -105,33 +119,61 @@ struct RefreshData {
         for change in log.changes {
             switch change {
             case .item(let record): add(record)
-            case .interaction(let event):
-                if log.types[event.type].weight > 0 { events.append(event) }
+            case .interaction(let event): events.append(event)
             }
         }
-        var examples = examples
-        var teacher = name.flatMap { StreamedTeacher(named: $0, types: log.types) }
-        let (border, end) = shares.borders(events.map(\.time))
-        if end > border { learntUntil = events[end - 1].time }
-        events.removeLast(events.count - Int(Double(events.count) * shares.all))
+        // Borders are among the positive events; the others are for summaries alone.
+        let times = events.filter { log.types[$0.type].weight > 0 }.map(\.time)
+        let (border, end) = shares.borders(times)
+        if end > border { learntUntil = times[end - 1] }
+        let count = Int(Double(times.count) * shares.all)
+        var past = Past(
+            examples, teacher: name.flatMap { StreamedTeacher(named: $0, types: log.types) })
+        var place = 0
+        for event in events where place < count {
+            let weight = log.types[event.type].weight
+            if weight > 0 {
+                if place == border {
+                    known = past.examples.take()
+                    try past.teacher?.begin(seed: 1)
+                }
+                try add(event, isLearnt: place < end, &past)
+                place += 1
+            }
+            if summarises {
+                past.summaries[event.user, default: SummaryTrail()].note(
+                    numbers[event.item].flatMap { traits[Int($0)] }, weight: weight)
+            }
+        }
+        new = past.examples.take()
+    }
+
+    /// The users while the log goes by.
+    private struct Past {
+        var examples: RefreshExamples
+        var teacher: StreamedTeacher?
         var histories: [UserID: [Int32]] = [:]
-        for (index, event) in events.enumerated() {
-            let item = number(of: event.item)
-            let history = histories[event.user] ?? []
-            if index == border {
-                known = examples.take()
-                try teacher?.begin(seed: 1)
-            }
-            if index < end {
-                let word = try history.isEmpty ? nil : teacher?.word(on: event.user)
-                examples.learn(item, by: event.user.key, word: word)
-                try teacher?.learn(event, number: item)
-            } else if !history.isEmpty, !history.contains(item) {
-                judging.append(Case(history: history, target: item))
-            }
-            if history.last != item { histories[event.user, default: []].append(item) }
+        var summaries: [UserID: SummaryTrail] = [:]
+
+        init(_ examples: RefreshExamples, teacher: StreamedTeacher?) {
+            self.examples = examples
+            self.teacher = teacher
         }
-        new = examples.take()
+    }
+
+    /// A positive event, after what was before it and before what it adds to that.
+    private mutating func add(_ event: Interaction, isLearnt: Bool, _ past: inout Past) throws {
+        let item = number(of: event.item)
+        let history = past.histories[event.user] ?? []
+        let summary = past.summaries[event.user]?.text ?? ""
+        if isLearnt {
+            let word = try history.isEmpty ? nil : past.teacher?.word(on: event.user)
+            past.examples.learn(item, by: event.user.key, word: word, summary: number(of: summary))
+            try past.teacher?.learn(event, number: item)
+        } else if !history.isEmpty, !history.contains(item) {
+            judging.append(Case(history: history, target: item, summary: summary))
+        }
+        if history.last != item { past.histories[event.user, default: []].append(item) }
     }
 
     /// Makes the new events worthless: each stays where it is, with another one's item.
@@ -144,9 +186,9 @@ struct RefreshData {
         var at = 0
         new = new.map { window in
             defer { at += window.items.count }
-            return RefreshWindow(
-                items: Array(items[at..<at + window.items.count]), newFrom: window.newFrom,
-                teacher: window.teacher)
+            var window = window
+            window.items = Array(items[at..<at + window.items.count])
+            return window
         }
     }
 
@@ -154,6 +196,7 @@ struct RefreshData {
         let place = Int(number(of: record.id))
         titles[place] = record.modelText
         listed[place] = 1
+        traits[place] = ItemTraits(record)
     }
 
     private mutating func number(of item: ItemID) -> Int32 {
@@ -162,6 +205,16 @@ struct RefreshData {
         ids.append(item)
         titles.append(item.text)
         listed.append(0)
+        traits.append(nil)
         return Int32(ids.count - 1)
+    }
+
+    /// -1 for none.
+    private mutating func number(of summary: String) -> Int32 {
+        guard !summary.isEmpty else { return -1 }
+        if let known = summaryNumbers[summary] { return known }
+        summaryNumbers[summary] = Int32(summaries.count)
+        summaries.append(summary)
+        return Int32(summaries.count - 1)
     }
 }

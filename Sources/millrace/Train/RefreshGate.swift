@@ -53,6 +53,8 @@ struct RefreshGate {
     /// Items' text vectors, items × width.
     let textVectors: [Float]
     let listed: [UInt8]
+    /// Of a summary's text; none where the models read none.
+    var summaryTokens: (String) -> [Int32] = { _ in [] }
 
     private static let rowsMax = 256
 
@@ -101,7 +103,9 @@ struct RefreshGate {
     func answers(
         _ scorer: inout ItemScorer, _ table: [Float], _ cases: [RefreshData.Case]
     ) -> [(logLikelihood: Double, rank: Rank)] {
-        let states = scorer.states(of: cases.map(\.history), table: table)
+        let states = scorer.states(
+            of: cases.map(\.history), summaries: cases.map { summaryTokens($0.summary) },
+            table: table)
         let logits = scorer.logits(states: states, table: table)
         let columns = listed.count
         return cases.enumerated().map { row, one in

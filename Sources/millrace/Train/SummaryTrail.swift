@@ -2,12 +2,15 @@
 // training or a test has the summary that was possible at its time, and never a later one.
 
 import Interactions
+import ItemModel
 import Summaries
 
 struct SummaryTrail {
     private var body: [UInt8] = []
     private var open: [TemplateSummariser.Event] = []
     private var blocks: UInt64 = 0
+    /// Empty before the first block, and where there is nothing to say.
+    private(set) var text = ""
     /// Whole blocks that are left open before they are folded.
     private let blocksAtOnce: Int
 
@@ -29,10 +32,22 @@ struct SummaryTrail {
             open.removeFirst(Self.blockSize)
             blocks += 1
         }
+        text = body.isEmpty ? "" : Self.template.text(of: body)
     }
 
-    /// Empty before the first block, and where there is nothing to say.
-    var text: String { body.isEmpty ? "" : Self.template.text(of: body) }
+    /// After some items that count alike, where every whole block counts: the rows of a fixed split are too short for
+    /// several.
+    static func text(_ items: some Sequence<ItemTraits?>) -> String {
+        var trail = SummaryTrail(blocksAtOnce: 1)
+        for traits in items { trail.note(traits, weight: 1) }
+        return trail.text
+    }
+
+}
+
+extension ItemModelShape {
+    /// Whether the model reads the texts that a trail tells.
+    var readsTrail: Bool { summaries?.summariserVersion == SummaryTrail.template.version }
 }
 
 extension ItemTraits {

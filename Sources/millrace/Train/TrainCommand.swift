@@ -33,6 +33,13 @@ struct TrainCommand: ParsableCommand {
         case transitions
     }
 
+    enum Older: String, ExpressibleByArgument, CaseIterable {
+        case none
+        case mean
+
+        var reading: OlderReading? { self == .mean ? .mean : nil }
+    }
+
     @Option(name: .customLong("protocol"), help: "log or office (the split released with TCA4Rec).")
     var source: Source = .log
     @Option(help: "The folder with events.jsonl and items.jsonl; for office with the CSV files.")
@@ -50,6 +57,11 @@ struct TrainCommand: ParsableCommand {
             "The model reads the template's summary of what was before a window (docs/summaries.md)."
     )
     var summaries = false
+    @Option(
+        help: ArgumentHelp(
+            "What the model reads of the items before its window: none, or mean, of their vectors.",
+            discussion: "It stands with the summary in one row before the window."))
+    var older: Older = .none
     @Option(help: "Tokens of a vocabulary.") var vocabulary = 4_000
     @Option(help: "Dropout in the inter blocks.") var dropout: Float = 0.25
     @Option(help: "Highest learning rate.") var learningRate: Float = 3e-3
@@ -103,6 +115,9 @@ struct TrainCommand: ParsableCommand {
         if summaries, attention == .plain || vectors == .identity {
             throw ValidationError("--summaries needs --attention split and vectors of texts")
         }
+        if older != .none, attention == .plain {
+            throw ValidationError("--older needs --attention split")
+        }
         if attention == .plain, vectors == .identity {
             throw ValidationError(
                 "--attention plain reads tokens, which --vectors identity has none of")
@@ -131,8 +146,9 @@ struct TrainCommand: ParsableCommand {
         let trainer = ItemTrainer(
             ItemModelParameters(ItemModelLayout(shape), seed: seed), items: items,
             sequences: set.train.map(\.items),
-            summaries: set.train.map { summaryTokens($0.summary) }, answers: answers,
-            teachers: words, alignment: alignment, training: training)
+            summaries: set.train.map { summaryTokens($0.summary) },
+            older: set.train.map(\.older), answers: answers, teachers: words, alignment: alignment,
+            training: training)
         say(alignment, words)
         print(
             "\(grouped(set.train.count)) histories, \(grouped(items.count)) items, "
@@ -228,6 +244,7 @@ struct TrainCommand: ParsableCommand {
         shape.historyMax = historyMax
         shape.vectors = vectors
         shape.attention = attention
+        shape.older = older.reading
         if summaries {
             shape.summaries = SummaryReading(summariserVersion: SummaryTrail.template.version)
         }
@@ -254,7 +271,7 @@ struct TrainCommand: ParsableCommand {
         "\(source) \(seed) \(epochs) \(training.batchSequences) \(negatives) \(width) \(historyMax) "
             + "\(vocabulary) \(dropout) \(learningRate) \(answerWeight) \(answerShare) "
             + "\(validationShare) \(testShare) \(dataShare) \(vectors) \(attention) \(set.ids.count) \(set.train.count)"
-            + (summaries ? " summaries" : "")
+            + (summaries ? " summaries" : "") + (older == .none ? "" : " older \(older)")
             + (teacher == .none ? "" : " \(teacher) \(labels.text)")
     }
 
