@@ -17,6 +17,8 @@ public struct CombinerConfiguration: Sendable, Hashable {
     public var listsMin = 200
     /// Whether there is a second stage.
     public var usesShortList = true
+    /// Lists held (or `listsMax`, if that is less) before the second stage, whose weights are many, may serve.
+    public var shortListListsMin = 1_000
     /// Places of the first stage that the second one orders.
     public var shortListCount = 50
     /// Passes of the second stage a fit.
@@ -102,16 +104,22 @@ public struct Combiner: Sendable {
     /// The same among the sources that a list has.
     public func ordering(among present: FeatureSet) -> Ordering {
         guard isReady else { return .source(.rules) }
-        var best: Ordering = configuration.usesShortList ? .shortList : .linear
+        let mayUseShortList = mayUseShortList
+        var best: Ordering = mayUseShortList ? .shortList : .linear
         guard meter(of: best).weight >= Self.judgedMin else { return best }
         for other in Ordering.all where gain(of: other) > gain(of: best) {
             switch other {
-            case .shortList where !configuration.usesShortList: continue
+            case .shortList where !mayUseShortList: continue
             case .source(let feature) where !present.contains(feature): continue
             default: best = other
             }
         }
         return best
+    }
+
+    private var mayUseShortList: Bool {
+        configuration.usesShortList
+            && lists.count >= min(configuration.shortListListsMin, configuration.listsMax)
     }
 
     public func meter(of ordering: Ordering) -> Meter { meters[ordering] ?? Meter() }
