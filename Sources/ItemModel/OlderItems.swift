@@ -1,5 +1,5 @@
 // What has left the window, in one vector: the mean of the items' vectors, normed as a text's mean of tokens is. It is
-// a function of the history and the model, so nothing of it is stored; and it is added to the row in front of the items,
+// a function of the history and the model, so nothing of it is stored. It is added to the row in front of the items,
 // where a summary's text stands too.
 
 import Tensors
