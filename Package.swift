@@ -92,7 +92,8 @@ let package = Package(
                 "Combiner",
             ]),
         module(
-            "Evaluation", ["Interactions", "Summaries", "Teachers", "Combiner", "Recommender"]),
+            "Evaluation",
+            ["Interactions", "Summaries", "Teachers", "TokenTrie", "Combiner", "Recommender"]),
 
         module(
             "ModelFolders",
@@ -210,17 +211,16 @@ let package = Package(
         tests(
             "RecommenderTests",
             ["Recommender", "Filters", "Combiner", "Teachers", "Interactions", "TestKit"]),
-        tests("EvaluationTests", ["Evaluation", "TestKit"]),
+        tests("EvaluationTests", ["Evaluation", "Combiner", "TestKit"]),
         tests(
             "PipelineTests",
             [
                 "Pipeline", "Simulation", "Summaries", "Teachers", "Combiner", "Recommender",
-                "Filters",
-                "TestKit",
+                "Filters", "ItemModel", "TokenTrie", "TestKit",
             ]),
         tests("WireProtocolTests", ["WireProtocol", "TestKit"]),
         tests("KafkaIngestTests", ["KafkaIngest", "TestKit"]),
-        tests("RedisStateTests", ["RedisState", "TestKit"]),
+        tests("RedisStateTests", ["RedisState", "Pipeline", "TestKit"]),
         tests("SocketServerTests", ["SocketServer", "TestKit"]),
         tests(
             "SummaryWritersTests",

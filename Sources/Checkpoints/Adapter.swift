@@ -28,6 +28,8 @@ public struct Adapter: Sendable, Equatable {
     public static let rankMax = 1024
     public static let extraPrefix = "millrace."
     static let modulePrefix = "base_model.model."
+    static let lastNorm = "model.norm"
+    private static let lastNormName = "\(modulePrefix)\(lastNorm).weight"
 
     public var rank: Int
     public var alpha: Double
@@ -37,6 +39,8 @@ public struct Adapter: Sendable, Equatable {
     public var targetModules: [String]
     public var baseModel: String?
     public var pairs: [LowRankPair]
+    /// The last norm's gain, learnt in full: PEFT's `modules_to_save: ["model.norm"]`. Nil where it is the base's.
+    public var lastNormGain: [Float]?
     /// Tensors whose names begin with `millrace.`.
     public var extras: [NamedTensor] = []
     /// Our own section of adapter_config.json.
@@ -55,22 +59,25 @@ public struct Adapter: Sendable, Equatable {
 }
 
 extension Adapter {
-    /// Reads the adapter in the folder `path`; its matrices must fit the modules of `model`.
-    public init(folder path: String, for model: ModelConfiguration) throws(DocumentError) {
+    /// Reads the adapter in the folder `path`; its matrices must fit the modules of `model`. One with a last norm of
+    /// its own is refused unless `takesLastNorm`.
+    public init(
+        folder path: String, for model: ModelConfiguration, takesLastNorm: Bool = false
+    ) throws(DocumentError) {
         let root = try readDocument("\(path)/adapter_config.json")
-        try self.init(reading: root)
+        try self.init(reading: root, takesLastNorm)
         let file = try SafetensorsFile(path: "\(path)/adapter_model.safetensors")
         try readTensors(file, model)
         millrace = root.value["millrace"]
     }
 
-    private init(reading root: JSONNode) throws(DocumentError) {
+    private init(reading root: JSONNode, _ takesLastNorm: Bool) throws(DocumentError) {
         let type = try root.member("peft_type")
         guard try type.text() == "LORA" else { throw type.refused("only LORA is supported") }
         let usual: KeyValuePairs<String, JSONValue> = [
             "bias": "none", "fan_in_fan_out": false, "use_dora": false, "lora_bias": false,
-            "rank_pattern": .object([]), "alpha_pattern": .object([]), "modules_to_save": .null,
-            "layers_to_transform": .null, "layer_replication": .null, "use_qalora": false,
+            "rank_pattern": .object([]), "alpha_pattern": .object([]), "layers_to_transform": .null,
+            "layer_replication": .null, "use_qalora": false,
             "target_parameters": .null, "trainable_token_indices": .null, "use_bdlora": .null,
             "alora_invocation_tokens": .null, "exclude_modules": .null,
         ]
@@ -78,6 +85,15 @@ extension Adapter {
             if let node = try root.optional(key), node.value != value, node.value != .array([]) {
                 throw node.refused("not supported; adapters are plain LoRA")
             }
+        }
+        if let saved = try root.optional("modules_to_save"), saved.value != .null,
+            saved.value != .array([]),
+            !takesLastNorm || saved.value != .array([.string(Self.lastNorm)])
+        {
+            throw saved.refused(
+                takesLastNorm
+                    ? "\"\(Self.lastNorm)\" is the only module that may be learnt in full"
+                    : "not supported; adapters are plain LoRA")
         }
         var targets: [String] = []
         for target in try root.member("target_modules").elements(countMax: 1024) {
@@ -100,6 +116,10 @@ extension Adapter {
                     NamedTensor(entry.name, shape: entry.shape, values: try file.floats(entry)))
                 continue
             }
+            if entry.name == Self.lastNormName {
+                lastNormGain = try gain(entry, file, model)
+                continue
+            }
             let suffix = ".lora_A.weight"
             if entry.name.hasSuffix(".lora_B.weight") {
                 let partner = entry.name.dropLast(suffix.utf8.count) + suffix
@@ -115,6 +135,17 @@ extension Adapter {
                 entry.name.dropFirst(Self.modulePrefix.count).dropLast(suffix.count))
             pairs.append(try pair(module, entry, file, model))
         }
+    }
+
+    private func gain(
+        _ entry: TensorEntry, _ file: SafetensorsFile, _ model: ModelConfiguration
+    ) throws(DocumentError) -> [Float] {
+        guard entry.shape == [model.hiddenSize] else {
+            throw DocumentError(
+                file.name, at: entry.name,
+                "shape \(entry.shape), but [\(model.hiddenSize)] fits the base")
+        }
+        return try file.floats(entry)
     }
 
     private func pair(
@@ -150,7 +181,11 @@ extension Adapter {
         }
         precondition(
             extras.allSatisfy { $0.name.hasPrefix(Self.extraPrefix) }, "names of extra tensors")
-        try writeSafetensors(matrices + extras, to: "\(path)/adapter_model.safetensors")
+        let saved = lastNormGain.map { gain in
+            NamedTensor(Self.lastNormName, shape: [gain.count], values: gain)
+        }
+        try writeSafetensors(
+            matrices + (saved.map { [$0] } ?? []) + extras, to: "\(path)/adapter_model.safetensors")
         try replaceFile("\(path)/adapter_config.json", with: document.serialised(.indented))
     }
 
@@ -164,6 +199,9 @@ extension Adapter {
             JSONMember("inference_mode", true),
             JSONMember("base_model_name_or_path", baseModel.map { .string($0) } ?? .null),
         ]
+        if lastNormGain != nil {
+            members.append(JSONMember("modules_to_save", .array([.string(Self.lastNorm)])))
+        }
         if let millrace { members.append(JSONMember("millrace", millrace)) }
         return .object(members)
     }

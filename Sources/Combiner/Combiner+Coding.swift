@@ -56,13 +56,13 @@ extension Combiner {
 }
 
 extension Meter {
-    fileprivate func append(to out: inout ByteWriter) {
+    func append(to out: inout ByteWriter) {
         for value in [gain, hitRate, weight, gainSum] { out.word64(value.bitPattern) }
         out.varint(listCount)
         out.varint(hitCount)
     }
 
-    fileprivate init(from reader: inout ByteReader) throws(MalformedBytes) {
+    init(from reader: inout ByteReader) throws(MalformedBytes) {
         self.init()
         var values: [Double] = []
         for _ in 0..<4 { values.append(Double(bitPattern: try reader.word64())) }

@@ -129,9 +129,7 @@ public struct Combiner: Sendable {
     }
 
     private func shortListScores(_ list: CandidateList, _ linear: [Float]) -> [Float] {
-        let (short, places) = ShortList.of(
-            list.rows, linear: linear, scale: weights.scale, context: list.context,
-            count: configuration.shortListCount, target: nil)
+        let (short, places) = shortList(of: list, linear)
         guard !places.isEmpty else { return linear }
         let ordered = ShortListStage.scores(weights.shortList, short)
         // The rest keeps its order, behind the short list.
@@ -142,38 +140,21 @@ public struct Combiner: Sendable {
         return scores
     }
 
-    /// What each feature adds to an item's first-stage score, relative to the mean of the list.
-    public func contributions(
-        to index: Int, of list: CandidateList
-    ) -> [(feature: Feature, amount: Float)] {
-        let row = list.rows[index] * weights.scale * weights.linear
-        return Feature.allCases.filter { list.present.contains($0) }
-            .map { (feature: $0, amount: row[$0.rawValue]) }
-    }
-
-    /// The same for an item by its key, in the order of `Feature`, zero for an absent one; empty for an item that is
-    /// not in the list.
-    public func shares(of item: UInt64, in list: CandidateList) -> [Float] {
-        guard let index = list.items.firstIndex(of: item) else { return [] }
-        let row = list.rows[index] * weights.scale * weights.linear
-        return Feature.allCases.map { row[$0.rawValue] }
-    }
-
-    /// The first stage's weight of a feature as it comes, not divided by its deviation.
-    public func weight(of feature: Feature) -> Float {
-        weights.scale[feature.rawValue] * weights.linear[feature.rawValue]
-    }
-
-    /// What the second stage adds to what the first says of an item, both relative to the mean of the short list; nil
-    /// for an item behind it, or without a second stage.
-    public func correction(to index: Int, of list: CandidateList) -> Float? {
-        guard isReady, configuration.usesShortList else { return nil }
+    func shortList(
+        of list: CandidateList, _ linear: [Float]
+    ) -> (list: ShortList, places: [Int]) {
         let (short, places) = ShortList.of(
-            list.rows, linear: linearScores(list), scale: weights.scale, context: list.context,
+            list.rows, linear: linear, context: list.context,
             count: configuration.shortListCount, target: nil)
-        guard let place = places.firstIndex(of: index) else { return nil }
-        let scores = ShortListStage.scores(weights.shortList, short)
-        return scores[place] - scores.reduce(0, +) / Float(scores.count) - short.scores[place]
+        return (short.scaled(by: weights.scale), places)
+    }
+
+    /// Places of the candidates that the second stage orders, for features that are asked of them alone: all until
+    /// there is a first stage, none without a second.
+    public func shortListPlaces(of list: CandidateList) -> [Int] {
+        guard configuration.usesShortList else { return [] }
+        guard isReady else { return Array(list.items.indices) }
+        return ShortList.places(linearScores(list), count: configuration.shortListCount)
     }
 
     func linearScores(_ list: CandidateList) -> [Float] {

@@ -31,6 +31,13 @@ public enum Feature: Int, CaseIterable, Sendable {
     /// What share of the user's items the item's categories have, and of the latest events.
     case categoryAffinity
     case categoryTrend
+    /// Logarithm of how likely the model is to write the item's text next, over the whole catalogue.
+    case tokenHead
+    /// Log-odds of the ranker, in lists of its own alone: `RankerStage` weighs them.
+    case ranker
+
+    /// Dear ones: asked of the short list alone, and seen by the second stage alone.
+    public static let ofShortList = FeatureSet([.tokenHead, .ranker])
 
     /// Features that are sources too: each alone orders a list, and the guard compares them with the mixture.
     public static let sources: [Feature] = [.rules, .recentRules, .popularity2, .model]
@@ -48,7 +55,8 @@ public enum Feature: Int, CaseIterable, Sendable {
         case .taste: "taste"
         case .age, .isNew: "novelty"
         case .isSeen: "repeat"
-        case .model, .isModelled: "model"
+        case .model, .isModelled, .tokenHead: "model"
+        case .ranker: "ranker"
         case .categoryAffinity, .categoryTrend: "categories"
         }
     }
@@ -112,6 +120,17 @@ public struct CandidateList: Sendable {
     public let present: FeatureSet
     public let context: ListContext
 
+    private init(
+        items: [UInt64], rows: [FeatureRow], values: [FeatureRow], present: FeatureSet,
+        context: ListContext
+    ) {
+        self.items = items
+        self.rows = rows
+        self.values = values
+        self.present = present
+        self.context = context
+    }
+
     public init(
         items: [UInt64], values: [FeatureRow], present: FeatureSet,
         context: ListContext = ListContext()
@@ -135,5 +154,39 @@ public struct CandidateList: Sendable {
 
     public func score(_ feature: Feature, of index: Int) -> Float {
         values[index][feature.rawValue]
+    }
+
+    /// The same with a feature of the short list, whose candidates are at `places`; nil among `amounts` where nothing
+    /// is known. Rows are relative to the mean of the amounts, and that is where all other candidates stand.
+    public func adding(
+        _ feature: Feature, _ amounts: [Double?], at places: [Int]
+    ) -> CandidateList {
+        precondition(Feature.ofShortList.contains(feature), "a feature of the short list")
+        precondition(amounts.count == places.count, "an amount a place")
+        let known = amounts.compactMap { $0 }
+        guard !known.isEmpty else { return self }
+        let mean = known.reduce(0, +) / Double(known.count)
+        var values = values
+        var rows = rows
+        for index in values.indices { values[index][feature.rawValue] = Float(mean) }
+        for (place, amount) in zip(places, amounts) {
+            guard let amount else { continue }
+            values[place][feature.rawValue] = Float(amount)
+            rows[place][feature.rawValue] = Float(amount - mean)
+        }
+        var present = present
+        present.insert(feature)
+        return CandidateList(
+            items: items, rows: rows, values: values, present: present, context: context)
+    }
+
+    /// The same as if these sources had been missing.
+    public func without(_ absent: FeatureSet) -> CandidateList {
+        let kept = FeatureSet(rawValue: present.rawValue & ~absent.rawValue)
+        var mask = FeatureRow.zero
+        for place in kept.places { mask[place] = 1 }
+        return CandidateList(
+            items: items, rows: rows.map { $0 * mask }, values: values.map { $0 * mask },
+            present: kept, context: context)
     }
 }

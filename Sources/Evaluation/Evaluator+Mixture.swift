@@ -2,8 +2,9 @@
 
 public import Combiner
 public import Interactions
-import Recommender
+public import Recommender
 import Teachers
+public import TokenTrie
 
 extension Evaluator {
     var needsMixture: Bool { configuration.sources.contains { $0.isMixture } }
@@ -15,6 +16,22 @@ extension Evaluator {
             Engine.isChosen(event, every: max(configuration.mixtureLearnInterval, 1))
         else { return }
         engine.learn(list, outcome: event.item.key)
+        let target = list.items.firstIndex(of: event.item.key)
+        for absent in ablations.keys {
+            ablations[absent]?.learn(ScoredList(list: list.without(absent), target: target))
+        }
+    }
+
+    func fitMixtures() {
+        engine.fitMixture()
+        for absent in ablations.keys { ablations[absent]?.fit() }
+    }
+
+    /// Lists take what the model says from the code that serves it, its token head included, from now on.
+    public func install(
+        _ model: ServedModel, items: [ItemKey], vectors: [Float], trie: CatalogueTrie?
+    ) {
+        engine.install(model, items: items, vectors: vectors, trie: trie, usersCachedMax: 1_000)
     }
 
     /// Shows the combiner an event without judging it.
@@ -35,8 +52,10 @@ extension Evaluator {
 
     func mix(_ event: Interaction, _ state: UserState) -> MixedCandidates? {
         guard needsMixture else { return nil }
+        while engine.encodeItems(atMost: 1_000) {}
         return engine.mixture(
-            event.user.key, state, model: Self.modelName, now: event.time)
+            event.user.key, state, model: engine.modelVersion == nil ? Self.modelName : nil,
+            now: event.time)
     }
 
     /// Items that no source proposes stand behind the list, all alike.
@@ -44,12 +63,16 @@ extension Evaluator {
         let list = mixed?.list
         let count = list?.items.count ?? 0
         let key = engine.statistics.items.keys[number]
-        guard let list, let combiner = engine.combiner,
+        guard var list, var combiner = engine.combiner,
             let index = list.items.firstIndex(of: key)
         else { return Rank(above: count, tied: max(candidateCount - count - 1, 0)) }
+        if case .mixtureWithout(let absent) = source, let ablated = ablations[absent] {
+            combiner = ablated
+            list = list.without(absent)
+        }
         let scores = combiner.scores(
             of: list,
-            by: source == .mixture ? combiner.ordering(among: list.present) : .linear)
+            by: source == .mixtureLinear ? .linear : combiner.ordering(among: list.present))
         let own = scores[index]
         return Rank(
             above: scores.reduce(0) { $0 + ($1 > own ? 1 : 0) },

@@ -5,7 +5,7 @@
 // and compared with the full ranking, so that a difference between the fast path and the measured one cannot stay
 // unseen.
 
-import Combiner
+public import Combiner
 public import Interactions
 public import Recommender
 public import Summaries
@@ -24,6 +24,8 @@ public enum EvaluatedSource: Sendable, Hashable {
     /// All sources combined as `REC.GET` combines them, and by the first stage alone.
     case mixture
     case mixtureLinear
+    /// All combined as if features had been missing from the first list on; their source still proposes.
+    case mixtureWithout(FeatureSet)
 
     /// `rules` and `popularity` are the rungs that serve; every other teacher is asked directly.
     public init?(name: String) {
@@ -34,6 +36,15 @@ public enum EvaluatedSource: Sendable, Hashable {
         case "mix": self = .mixture
         case "mix-linear": self = .mixtureLinear
         default:
+            if name.hasPrefix(Self.withoutPrefix) {
+                let names = name.dropFirst(Self.withoutPrefix.count).split(separator: "+")
+                let features = names.compactMap { name in
+                    Feature.allCases.first { $0.name == name }
+                }
+                guard !features.isEmpty, features.count == names.count else { return nil }
+                self = .mixtureWithout(FeatureSet(features))
+                return
+            }
             guard TeacherRegistry.teacher(named: name) != nil else { return nil }
             self = .teacher(name)
         }
@@ -47,10 +58,21 @@ public enum EvaluatedSource: Sendable, Hashable {
         case .teacher(let name): name
         case .mixture: "mix"
         case .mixtureLinear: "mix-linear"
+        case .mixtureWithout(let absent):
+            Self.withoutPrefix
+                + Feature.allCases.filter { absent.contains($0) }.map(\.name)
+                .joined(separator: "+")
         }
     }
 
-    var isMixture: Bool { self == .mixture || self == .mixtureLinear }
+    private static let withoutPrefix = "mix-without-"
+
+    public var isMixture: Bool {
+        switch self {
+        case .mixture, .mixtureLinear, .mixtureWithout: true
+        case .rules, .popularity, .count, .teacher: false
+        }
+    }
 
     /// Every name that is one.
     public static var names: [String] {
@@ -108,6 +130,8 @@ public final class Evaluator {
     /// Served lists that contradict the full ranking; anything but 0 is a defect.
     public private(set) var contradictionCount = 0
     public private(set) var learnedCount = 0
+    /// What learns from the same lists without some of their features.
+    var ablations: [FeatureSet: Combiner] = [:]
     /// Models solved so far.
     public var solvedCount = 0
     /// Events learnt when models were last solved.
@@ -142,6 +166,9 @@ public final class Evaluator {
         types = configuration.engine.history.types
         outcomes = configuration.sources.map { _ in [] }
         installTeachers()
+        for case .mixtureWithout(let absent) in configuration.sources {
+            ablations[absent] = engine.combiner.map { Combiner($0.configuration) }
+        }
     }
 
     public var userCount: Int { states.count }
@@ -280,7 +307,7 @@ public final class Evaluator {
         if source.isMixture { return mixedPlace(number, by: source) }
         let scores =
             switch source {
-            case .mixture, .mixtureLinear: [Double]()
+            case .mixture, .mixtureLinear, .mixtureWithout: [Double]()
             case .rules: engine.scoreAll(state, rung: .cf)
             case .popularity: engine.scoreAll(state, rung: .popular)
             case .count: eventCounts.map { Double($0) }
@@ -299,7 +326,7 @@ public final class Evaluator {
         let count = configuration.cutoff
         let list: [ListedItem]
         switch source {
-        case .count: return
+        case .count, .mixtureWithout: return
         case .mixture, .mixtureLinear:
             guard let mixed else { return }
             list =

@@ -121,7 +121,7 @@ extension Evaluator {
         // The combiner learns from rows the other sources have not seen; the tested rows teach it nothing.
         if needsMixture {
             for row in validation { warm(row.target, after: row.history) }
-            engine.fitMixture()
+            fitMixtures()
             learnsMixture = false
         }
         for (index, row) in test.enumerated() {

@@ -136,7 +136,8 @@ public struct TokenHead {
         return logs
     }
 
-    /// Makes sure that the states of these prefixes are there.
+    /// Makes sure that the states of these prefixes are there. Each is computed by itself: with others in one pass its
+    /// last bits would depend on what was asked before.
     private mutating func compute(_ prefixes: [[Int32]]) {
         if rows.count + prefixes.count(where: { rows[$0] == nil }) > prefixesMax { forget() }
         let width = parameters.layout.shape.width
@@ -146,14 +147,10 @@ public struct TokenHead {
             missing.append(prefix)
         }
         computedCount += missing.count
-        for start in stride(from: 0, to: missing.count, by: Self.rowsMax) {
-            let part = missing[start..<min(missing.count, start + Self.rowsMax)]
-            let runs = TokenRuns(part.map { [beginToken] + $0 })
-            _ = encoder.encode(runs, parameters: parameters.values)
-            for index in 0..<runs.count {
-                let last = runs.run(index).upperBound - 1
-                states += encoder.states[last * width..<(last + 1) * width]
-            }
+        for prefix in missing {
+            _ = encoder.encode(TokenRuns([[beginToken] + prefix]), parameters: parameters.values)
+            let last = prefix.count
+            states += encoder.states[last * width..<(last + 1) * width]
         }
     }
 }

@@ -1,6 +1,6 @@
-// A refresh's adapter as a PEFT folder: adapter_config.json and adapter_model.safetensors with the low-rank pairs as
-// PEFT names them, the changed identity vectors as tensors of ours beside them, and the items those belong to. It says
-// which base it was made for, and is refused by any other.
+// A refresh's adapter as a PEFT folder: adapter_config.json and adapter_model.safetensors with the low-rank pairs, and
+// the last norm where it was learnt, as PEFT names them, the changed identity vectors as tensors of ours beside them,
+// and the items those belong to. It says which base it was made for, and is refused by any other.
 
 import Checkpoints
 public import Interactions
@@ -58,10 +58,8 @@ public struct ItemAdapterFolder: Sendable {
                 values: rows.counts.map(Float.init)),
         ]
         if let head = adapter.head {
-            peft.extras += [
-                NamedTensor(Self.gainName, shape: [head.gain.count], values: head.gain),
-                NamedTensor(Self.scaleName, shape: [1], values: [head.scale]),
-            ]
+            peft.lastNormGain = head.gain
+            peft.extras.append(NamedTensor(Self.scaleName, shape: [1], values: [head.scale]))
         }
         peft.millrace = .members([
             "kind": .string("item-aware"), "base_version": .string(baseVersion),
@@ -74,13 +72,13 @@ public struct ItemAdapterFolder: Sendable {
 
 extension ItemAdapterFolder {
     private static let kind = "item-aware"
-    private static let gainName = "millrace.norm.weight"
     private static let scaleName = "millrace.item_scale"
 
     /// Reads the adapter in `path`, refusing what was made for another model than `base` or does not fit it.
     public init(path: String, for base: ItemModelFolder) throws(DocumentError) {
         let layout = base.parameters.layout
-        let peft = try Adapter(folder: path, for: layout.shape.configuration)
+        let peft = try Adapter(
+            folder: path, for: layout.shape.configuration, takesLastNorm: true)
         let config = "\(path)/adapter_config.json"
         let own = JSONNode(peft.millrace ?? .object([]), document: config)
         let kind = try own.member("kind")
@@ -101,7 +99,7 @@ extension ItemAdapterFolder {
         }
         let (items, rows) = try Self.rows(peft, path, base)
         let adapter = ItemAdapter(
-            pairs: pairs, rows: rows, head: try Self.head(peft, path, layout.shape.width))
+            pairs: pairs, rows: rows, head: try Self.head(peft, path, base.parameters.head))
         guard adapter.fits(layout) else {
             throw DocumentError(
                 path, at: "target_modules",
@@ -110,20 +108,19 @@ extension ItemAdapterFolder {
         self.init(adapter, items: items, of: base)
     }
 
-    /// The heads' values, where the adapter has any.
+    /// The heads' values, where the adapter has any; one made in Python has the last norm's at most.
     private static func head(
-        _ peft: Adapter, _ path: String, _ width: Int
+        _ peft: Adapter, _ path: String, _ base: HeadValues
     ) throws(DocumentError) -> HeadValues? {
-        guard peft.extras.contains(where: { $0.name == gainName || $0.name == scaleName }) else {
-            return nil
+        let hasScale = peft.extras.contains { $0.name == scaleName }
+        guard hasScale || peft.lastNormGain != nil else { return nil }
+        var head = base
+        if let gain = peft.lastNormGain { head.gain = gain }
+        if hasScale { head.scale = try tensor(scaleName, [1], peft, path)[0] }
+        guard head.gain.allSatisfy(\.isFinite), head.scale.isFinite else {
+            throw DocumentError(path, at: "the heads' values", "numbers that are not finite")
         }
-        let gain = try tensor(gainName, [width], peft, path)
-        let scale = try tensor(scaleName, [1], peft, path)
-        for (name, values) in [(gainName, gain), (scaleName, scale)]
-        where !values.allSatisfy(\.isFinite) {
-            throw DocumentError(path, at: name, "numbers that are not finite")
-        }
-        return HeadValues(gain: gain, scale: scale[0])
+        return head
     }
 
     /// The changed rows, in the order of their numbers.

@@ -63,8 +63,8 @@ public enum Action: Sendable {
     case acknowledge(PartitionIndex, nextOffset: Offset, recordCount: Int)
     case acknowledgeItems(PartitionIndex, nextOffset: Offset, recordCount: Int)
 
-    // To the lane: another turn, after what waits already.
-    case foldAgain(PartitionIndex)
+    // To the lane: a turn of folding, after what waits already; answered by `foldTurn`.
+    case fold
 
     /// Another slice for feeds, after what waits already; answered by `feedTurn`.
     case makeFeedsAgain

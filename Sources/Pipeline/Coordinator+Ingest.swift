@@ -121,11 +121,36 @@ extension Coordinator {
         for waiter in waiters.removeValue(forKey: user) ?? [] { _ = waiter(loaded) }
     }
 
-    /// Folds what is complete and may go into one commit, and sends it off. What is left comes in another turn, so
-    /// that
-    /// requests do not wait behind a long queue of events.
-    public func foldReady(_ partition: PartitionIndex) {
-        guard canFold(partition) else { return }
+    /// Puts the partition in the line for a turn of folding, when it has something to fold.
+    ///
+    /// One turn at a time is in the lane's queue, whatever the number of partitions and batches, and it makes one
+    /// commit: so a request waits for the turn under way and the next one at most.
+    func foldReady(_ partition: PartitionIndex) {
+        guard canFold(partition), !foldLine.contains(partition) else { return }
+        foldLine.append(partition)
+        askForFoldTurn()
+    }
+
+    private func askForFoldTurn() {
+        guard !foldLine.isEmpty, !isFoldTurnAsked else { return }
+        isFoldTurnAsked = true
+        act(.fold)
+    }
+
+    /// Folds what is complete and may go into one commit, and sends it off: of the partition that has waited longest.
+    public func foldTurn() {
+        isFoldTurnAsked = false
+        while let partition = foldLine.popFirst() {
+            // One that waits for weights comes back when they are there.
+            guard canFold(partition), foldOnce(partition) else { continue }
+            foldReady(partition)
+            break
+        }
+        askForFoldTurn()
+    }
+
+    /// False when the next events wait for weights.
+    private func foldOnce(_ partition: PartitionIndex) -> Bool {
         var runs: [Pending] = []
         var count = 0
         while let next = owned[partition]?.pending.first, next.missing == 0,
@@ -137,10 +162,10 @@ extension Coordinator {
             owned[partition]?.pending.removeFirst()
             owned[partition]?.pendingBase += 1
         }
-        guard !runs.isEmpty else { return }
+        guard !runs.isEmpty else { return false }
         fold(runs, of: partition)
         tendMixture()
-        if canFold(partition) { act(.foldAgain(partition)) }
+        return true
     }
 
     private func canFold(_ partition: PartitionIndex) -> Bool {
@@ -168,6 +193,7 @@ extension Coordinator {
         let bytes = edits.finish(
             nextOffset: entry.nextOffset, fingerprint: rulesFingerprint)
         if !configuration.prequential { applyOwn(bytes) }
+        rankings.lessons.remembered = nil
         entry.sequence += 1
         entry.lastEventAt = now
         applied[partition] = entry.sequence
@@ -201,6 +227,7 @@ extension Coordinator {
         switch item {
         case .log(let record):
             sample(record.entry, given: cache[slot].state)
+            rememberForRanker(record.entry, given: cache[slot].state)
             if configuration.prequential {
                 score(record.entry, given: cache[slot].state)
                 outcome = foldAtOnce(record.entry, slot, edits: &edits)

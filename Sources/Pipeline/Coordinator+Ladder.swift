@@ -106,8 +106,11 @@ extension Coordinator {
         case .popular: return [.popular]
         case .auto, .trsr:
             guard engine.isMixing else { return [.rules, .popular] }
-            return engine.mixesModel && engine.modelVersion != nil
-                ? [.fullMixture, .mixture, .rules, .popular] : [.mixture, .rules, .popular]
+            guard engine.mixesModel, engine.modelVersion != nil else {
+                return [.mixture, .rules, .popular]
+            }
+            return (engine.mixesTokenHead ? [.writtenMixture] : [])
+                + [.fullMixture, .mixture, .rules, .popular]
         }
     }
 
@@ -120,8 +123,8 @@ extension Coordinator {
         case .text: makeModelList(request, state: state, byText: true, budget)
         case .model: makeModelList(request, state: state, byText: false, budget)
         case .teacher: makeTeacherList(request, external: external, state: state, budget)
-        case .fullMixture: makeMixedList(request, state: state, withModel: true, budget)
-        case .mixture: makeMixedList(request, state: state, withModel: false, budget)
+        case .writtenMixture, .fullMixture, .mixture:
+            makeMixedList(request, state: state, by: rung, budget)
         case .rules: makeCountedList(request, state: state, rung: .cf, budget)
         case .popular: makeCountedList(request, state: state, rung: .popular, budget)
         case .ranker: nil
@@ -181,27 +184,27 @@ extension Coordinator {
 
     /// The combined list; nil when nothing was learnt yet, or sources are not combined.
     private func makeMixedList(
-        _ request: RecommendRequest, state: UserState, withModel: Bool, _ budget: Budget
+        _ request: RecommendRequest, state: UserState, by step: LadderStep, _ budget: Budget
     ) -> Recommendation? {
         var ordering = Ordering.linear
-        var isModelled = false
+        let withModel = step != .mixture
         var offered: CandidateList?
         let items = arrange(request, state: state, budget) { count, gate in
             guard
                 let candidates = engine.mixture(
                     request.user.key, state, withModel: withModel,
-                    session: request.session.map(\.key),
+                    withTokenHead: step == .writtenMixture, session: request.session.map(\.key),
                     candidates: request.candidates.isEmpty ? nil : request.candidates.map(\.key),
                     exclude: excluded(request), gate: gate, now: wall)
             else { return nil }
-            isModelled = candidates.list.present.contains(.model)
             offered = candidates.list
             let list = engine.recommendMixed(
                 candidates, for: state, count: count, gate: gate, now: wall)
             ordering = list.ordering
             return list.items
         }
-        guard let items else { return nil }
+        guard let items, let present = offered?.present else { return nil }
+        let isModelled = present.contains(.model)
         var list = finished(
             request, items.compactMap(place), rung: ordering.name,
             model: isModelled ? engine.modelVersion : nil, state: state)
@@ -210,10 +213,13 @@ extension Coordinator {
         {
             list.missing.append(Omission("model", .absent))
         }
+        if isModelled, step == .writtenMixture, !present.contains(.tokenHead) {
+            list.missing.append(Omission("token-head", .absent))
+        }
         if let combiner = engine.combiner {
             list.weightsVersion = combiner.weights.version
             if request.isKept, let offered {
-                list.shares = list.items.map { combiner.shares(of: $0.id.key, in: offered) }
+                list.shares = combiner.shares(of: list.items.map(\.id.key), in: offered)
             }
         }
         return list

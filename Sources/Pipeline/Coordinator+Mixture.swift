@@ -51,7 +51,7 @@ extension Coordinator {
         enter(
             .weights(
                 version: combiner.weights.version, ordering: combiner.ordering,
-                values: Feature.allCases.map { combiner.weights.linear[$0.rawValue] }))
+                values: Feature.allCases.map { combiner.weights.relative($0) }))
     }
 
     func enter(_ entry: PrequentialJournal.Entry) {
@@ -83,7 +83,7 @@ extension Coordinator {
 
     var mixtureGauges: [(String, Double)] {
         guard let combiner = engine.combiner else { return [] }
-        return [
+        return rankerGauges + [
             ("mixture_version", Double(combiner.weights.version)),
             ("mixture_lists_scored", Double(combiner.scoredCount)),
         ]
@@ -118,7 +118,7 @@ extension Coordinator {
                     InfoLine("mixture_version", "\(combiner.weights.version)"),
                     InfoLine("mixture_weights", String(combiner.weights.digest, radix: 16)),
                     InfoLine("mixture_lists_scored", "\(combiner.scoredCount)"),
-                ] + meters)
+                ] + meters + rankerInfo)
         ]
     }
 }

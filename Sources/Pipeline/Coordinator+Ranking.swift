@@ -1,6 +1,8 @@
-// `MODE trsr`: the list of the ladder, put in the order a language model gives it (LLM-TRSR's recommender). The model
-// is asked beside the engine's lane; when it fails or is late, the list is answered as it stood, under its own rung.
+// `MODE trsr`: the list of the ladder, put in order with a language model's odds (LLM-TRSR's recommender): beside the
+// combined scores by what the odds have proved to be worth, or by the odds alone. The model is asked beside the
+// engine's lane; when it fails or is late, the list is answered as it stood, under its own rung.
 
+import Combiner
 import Interactions
 import Ports
 import Recommender
@@ -15,9 +17,12 @@ struct RankingDesk {
         /// By the stopwatch.
         var askedAt: Double
         var dueAt: Double
+        /// Whether the odds alone make the order.
+        var isAlone: Bool
         var reply: Coordinator.Reply<Recommendation>
     }
 
+    var lessons = RankerLessons()
     private(set) var waiting: [UInt64: Waiting] = [:]
     private var last: UInt64 = 0
     var ranked: UInt64 = 0
@@ -25,8 +30,13 @@ struct RankingDesk {
     var late: UInt64 = 0
 
     mutating func add(_ one: Waiting) -> UInt64 {
+        let id = newID()
+        waiting[id] = one
+        return id
+    }
+
+    mutating func newID() -> UInt64 {
         last += 1
-        waiting[last] = one
         return last
     }
 
@@ -70,14 +80,20 @@ extension Coordinator {
             if let refusal = refusalOfRanking(ranking, budget) {
                 return answer(list, request.count, unranked: refusal, reply)
             }
+            let isAlone = goesByOddsAlone(request, ranking)
+            // Odds are weighed against combined scores and no others.
+            guard isAlone || servesRanker(ranking) && list.weightsVersion != nil else {
+                return answer(list, request.count, unranked: .absent, reply)
+            }
             let asked = request.candidates.isEmpty ? ranking.candidatesMax : list.items.count
-            let requests = questions(list.items.prefix(asked), state, request, ranking)
+            let requests = questions(
+                list.items.prefix(asked).map(\.id.key), state, session: request.session, ranking)
             let askedAt = moment
             let id = rankings.add(
                 .init(
                     list: list, count: request.count, askedAt: askedAt,
                     dueAt: min(askedAt + Double(ranking.timeoutMilliseconds), budget.endsAt),
-                    reply: reply))
+                    isAlone: isAlone, reply: reply))
             act(.rank(RankingJob(id: id, requests: requests)))
         }
     }
@@ -105,26 +121,33 @@ extension Coordinator {
         reply(.success(list))
     }
 
-    private func questions(
-        _ items: ArraySlice<RecommendedItem>, _ state: UserState, _ request: RecommendRequest,
+    /// The paper's recommender: of candidates that the request names, and where nothing is learnt.
+    private func goesByOddsAlone(
+        _ request: RecommendRequest, _ ranking: RankingConfiguration
+    ) -> Bool {
+        !request.candidates.isEmpty || engine.rankerStage == nil || ranking.learnShare == 0
+    }
+
+    func questions(
+        _ items: [ItemKey], _ state: UserState, session: [ItemID],
         _ ranking: RankingConfiguration
     ) -> [RankingRequest] {
         let types = configuration.engine.history.types
         let liked = state.history.filter { types[$0.type].weight > 0 }
         let stored = liked.suffix(ranking.recentCount).map { described($0) }
-        let session = request.session.map { described($0.key, event: "session") }
+        let session = session.map { described($0.key, event: "session") }
         let recent = Array((stored + session).suffix(ranking.recentCount))
         let text = summaryView(of: state)?.text ?? ""
         return items.map {
             RankingRequest(
                 summary: text.isEmpty ? nil : text, recent: recent,
-                candidate: described($0.id.key, event: ""))
+                candidate: described($0, event: ""))
         }
     }
 
     /// The ranker has answered.
     public func ranked(_ id: UInt64, _ result: Result<[Double], RankingFailure>) {
-        guard let one = rankings.take(id) else { return }
+        guard let one = rankings.take(id) else { return taught(id, result) }
         var list = one.list
         switch result {
         case .failure(let failure):
@@ -136,19 +159,8 @@ extension Coordinator {
             rankings.ranked += 1
             let ended = moment
             costs.record(.ranker, isRuled: false, cost: ended - one.askedAt, at: ended)
-            list.rung = ServingMode.trsr.rawValue
             list.model = configuration.ranking?.ranker.version
-            // Stable: of equals the one that stood higher.
-            let order = scores.indices.sorted {
-                scores[$0] == scores[$1] ? $0 < $1 : scores[$0] > scores[$1]
-            }
-            let best = order.map {
-                RecommendedItem(
-                    id: list.items[$0].id, score: scores[$0], source: ServingMode.trsr.rawValue)
-            }
-            list.items = best + list.items.dropFirst(scores.count)
-            // What the combiner went by is not why an item is where it is now.
-            list.shares = []
+            if one.isAlone { order(&list, by: scores) } else { weigh(&list, scores) }
         case .success:
             preconditionFailure("a score an item")
         }
@@ -156,12 +168,60 @@ extension Coordinator {
         one.reply(.success(list))
     }
 
+    /// Places of scores, best first; of equals the one that stood higher.
+    private static func order(_ scores: [Double]) -> [Int] {
+        scores.indices.sorted { scores[$0] == scores[$1] ? $0 < $1 : scores[$0] > scores[$1] }
+    }
+
+    /// By the odds alone.
+    private func order(_ list: inout Recommendation, by scores: [Double]) {
+        list.rung = ServingMode.trsr.rawValue
+        let best = Self.order(scores).map {
+            RecommendedItem(
+                id: list.items[$0].id, score: scores[$0], source: ServingMode.trsr.rawValue)
+        }
+        list.items = best + list.items.dropFirst(scores.count)
+        // What the combiner went by is not why an item is where it is now.
+        list.shares = []
+    }
+
+    /// By the scores that the list has, with the odds at what they have proved to be worth.
+    private func weigh(_ list: inout Recommendation, _ probabilities: [Double]) {
+        guard let stage = engine.rankerStage else { return }
+        list.rung = "mix-" + ServingMode.trsr.rawValue
+        let odds = probabilities.map(logOdds)
+        let before = list.items.prefix(odds.count).map(\.score)
+        let scores = stage.scores(before, odds: odds)
+        let order = Self.order(scores)
+        // Those that were not asked about follow as far behind as they stood.
+        let (edge, floor) = (before.min() ?? 0, scores.min() ?? 0)
+        let rest = list.items.dropFirst(odds.count).map { item in
+            RecommendedItem(
+                id: item.id, score: floor - max(edge - item.score, 0), source: item.source)
+        }
+        list.items =
+            order.map { place in
+                let item = list.items[place]
+                return RecommendedItem(id: item.id, score: scores[place], source: item.source)
+            } + rest
+        guard !list.shares.isEmpty else { return }
+        let added = stage.shares(odds: odds)
+        let shares = order.map { place in
+            var shares = list.shares[place]
+            guard !shares.isEmpty else { return shares }
+            for feature in shares.indices { shares[feature] *= stage.scoreWeight }
+            shares[Feature.ranker.rawValue] = Float(added[place])
+            return shares
+        }
+        list.shares = shares + list.shares.dropFirst(odds.count)
+    }
+
     var rankingNumbers: [(name: String, value: UInt64)] {
         guard configuration.ranking != nil else { return [] }
         return [
             ("ranking_lists", rankings.ranked), ("ranking_failed", rankings.failed),
             ("ranking_late", rankings.late), ("ranking_waiting", UInt64(rankings.waiting.count)),
-        ]
+        ] + lessonNumbers
     }
 
     /// Answers what has waited too long.
@@ -174,5 +234,6 @@ extension Coordinator {
             costs.record(.ranker, isRuled: false, cost: late - one.askedAt, at: late)
             answer(one.list, one.count, unranked: .slow, one.reply)
         }
+        tendLesson()
     }
 }

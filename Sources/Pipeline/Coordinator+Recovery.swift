@@ -73,6 +73,7 @@ extension Coordinator {
                     note(.warning, "what the combiner had learnt is not used: \(reason)")
                 }
                 applied = checkpoint.sequences
+                checkpointedLearntCount = learntCount
                 readRecoveryDeltas()
             } catch {
                 note(.warning, "the checkpoint does not fit and is not used: \(error.reason)")
@@ -104,6 +105,7 @@ extension Coordinator {
                 halfLivesSeconds: configuration.engine.halfLivesSeconds,
                 pairCountMax: configuration.engine.pairsMax))
         applied = [:]
+        checkpointedLearntCount = learntCount
         refolding = Set(0..<partitionCount)
         finishRecovery()
     }
@@ -235,6 +237,7 @@ extension Coordinator {
         hasCheckpoint = false
         awaitsCatalogue = false
         applied = [:]
+        checkpointedLearntCount = 0
         refolding = []
         recoveredDeltas = 0
         gapsInRecovery = 0

@@ -129,9 +129,16 @@ public final class Coordinator {
     var storeHealth = StoreHealth()
     // Checkpoints.
     var uncheckpointedBytes = 0
+    /// When the latest checkpoint was begun, and how long it took.
     var checkpointedAt: Milliseconds = 0
+    var checkpointMilliseconds: Milliseconds = 0
+    /// Lists that it contains what was learnt from.
+    var checkpointedLearntCount: UInt64 = 0
     var wantsSnapshot = false
     var isCheckpointing = false
+    /// Partitions that have something to fold, and whether the lane was asked for a turn of it.
+    var foldLine: Deque<PartitionIndex> = []
+    var isFoldTurnAsked = false
     var gaugedAt: Milliseconds = 0
     var sweptAt: Milliseconds = 0
     // Polls.
@@ -188,6 +195,9 @@ public final class Coordinator {
         installTeachers()
         if configuration.prequential {
             engine.onLearnt = { [unowned self] in enter(.list($0)) }
+        }
+        if configuration.ranking != nil {
+            engine.onList = { [unowned self] in askRanker($0, $1) }
         }
     }
 

@@ -16,6 +16,8 @@ enum LadderStep: Int, CaseIterable {
     case model
     /// One teacher alone.
     case teacher
+    /// All sources, and of the short list what the token head says.
+    case writtenMixture
     /// All sources, the item-aware model among them.
     case fullMixture
     /// All sources but the model.
@@ -30,7 +32,7 @@ enum LadderStep: Int, CaseIterable {
     /// Share of the time in which it may be begun.
     var startShare: Double {
         switch self {
-        case .text, .model, .teacher, .fullMixture, .mixture, .ranker: 0.25
+        case .text, .model, .teacher, .writtenMixture, .fullMixture, .mixture, .ranker: 0.25
         case .rules: 0.5
         case .popular: Budget.endShare
         }
@@ -42,6 +44,7 @@ enum LadderStep: Int, CaseIterable {
         case .text: "lm-text"
         case .model: "lm"
         case .teacher: teacher ?? "teacher"
+        case .writtenMixture: "token-head"
         case .fullMixture: "model"
         case .mixture: "mixture"
         case .ranker: "trsr"

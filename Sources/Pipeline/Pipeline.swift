@@ -53,6 +53,7 @@ public final class Pipeline: Sendable {
     let clock: any Clock
     private let events: Events
     private let ticker: Ticker
+    private let isPulseInLine = Atomic(false)
 
     /// Nothing happens before `start`.
     public init(
@@ -98,7 +99,13 @@ public final class Pipeline: Sendable {
         store.observeHealth { [self] health in perform { $0.storeHealthChanged(health) } }
         source.start(consumer: self)
         ticker.start(everyMilliseconds: 10) { [self] in
-            perform { $0.pulse() }
+            // One at a time: where lists take longer than that, pulses would wait in a line without end, and everything
+            // else behind them.
+            guard !isPulseInLine.exchange(true, ordering: .acquiringAndReleasing) else { return }
+            perform { [self] in
+                isPulseInLine.store(false, ordering: .releasing)
+                $0.pulse()
+            }
         }
     }
 
@@ -165,7 +172,7 @@ public final class Pipeline: Sendable {
                 source.acknowledge(partition, nextOffset: next, recordCount: count)
             case .acknowledgeItems(let partition, let next, let count):
                 source.acknowledgeItems(partition, nextOffset: next, recordCount: count)
-            case .foldAgain(let partition): perform { $0.foldReady(partition) }
+            case .fold: perform { $0.foldTurn() }
             case .makeFeedsAgain: perform { $0.feedTurn() }
             case .produceFeed(let entry):
                 sink.produce(entry) { [self] result in perform { $0.feedProduced(entry, result) } }

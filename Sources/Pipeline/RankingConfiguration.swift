@@ -11,6 +11,9 @@ public struct RankingConfiguration: Sendable {
     public var candidatesMax = 20
     /// A ranking that takes longer is not waited for: the list is answered as it stood.
     public var timeoutMilliseconds: Milliseconds = 500
+    /// Share of its time that the ranker is asked about lists whose item came, to learn what its odds are worth; 0: its
+    /// odds alone order lists.
+    public var learnShare = 0.1
     /// Lists that may wait for the ranker; further ones are answered as they stand.
     public var listsWaitingMax = 256
 

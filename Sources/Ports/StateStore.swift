@@ -265,3 +265,25 @@ public struct StateDigest: Sendable, Hashable, CustomStringConvertible {
         return String(repeating: "0", count: 16 - text.utf8.count) + text
     }
 }
+
+/// What a store's keys were made for (decision D1).
+public struct StoredLayout: Sendable, Hashable {
+    public var partitions: Int32
+    public var partitioner: String
+    /// The number of partitions that users are being moved to; nil when none are.
+    public var movingTo: Int32?
+
+    public init(partitions: Int32, partitioner: String, movingTo: Int32? = nil) {
+        self.partitions = partitions
+        self.partitioner = partitioner
+        self.movingTo = movingTo
+    }
+}
+
+/// A store whose users can be moved to more partitions while no instance runs.
+public protocol MovableStore: StateStore {
+    /// Nil when nothing was ever stored.
+    func readLayout(completion: @escaping Completion<StoredLayout?>)
+    /// Whatever was stored before; with `movingTo`, `prepare` refuses until it is written without.
+    func writeLayout(_ layout: StoredLayout, completion: @escaping Completion<Void>)
+}

@@ -29,16 +29,19 @@ extension Engine {
     /// Whether the item-aware model should take part in combined lists.
     public var mixesModel: Bool { mixer?.configuration.usesModel ?? false }
 
+    /// Whether its token head should.
+    public var mixesTokenHead: Bool { mixer?.usesTokenHead ?? false }
+
     /// Lists that may still be learnt from before a fit under way has to be waited for; nil when none is.
     public var listsBeforeFitDue: Int? { mixer?.combiner.listsBeforeDue }
 
     // MARK: - Serving
 
     /// Candidates of all sources for a user, with features; nil when sources are not combined. `asked` names a teacher
-    /// that scores as the model; without it the served model does, unless there is no time for it.
+    /// that scores as the model; without it the served model does, unless there is no time for it or its token head.
     public func mixture(
         _ user: UInt64, _ state: UserState, model asked: String? = nil, withModel: Bool = true,
-        session: [ItemKey] = [],
+        withTokenHead: Bool = true, session: [ItemKey] = [],
         candidates: [ItemKey]? = nil, exclude: [ItemKey] = [], gate: ListGate = .open,
         now: Milliseconds
     ) -> MixedCandidates? {
@@ -47,7 +50,10 @@ extension Engine {
             user: observed(user, state, now: now), session: session, exclude: exclude,
             candidates: candidates, gate: gate, now: now)
         let teacher = asked.map { teacherColumn($0, state, request) }
-        return mix(request, model: teacher ?? (withModel ? rungColumn(request) : nil)).map {
+        let list =
+            teacher.map { mix(request, model: $0) }
+            ?? mixByRung(request, withModel: withModel, withTokenHead: withTokenHead)
+        return list.map {
             MixedCandidates(
                 list: $0, exclude: session + exclude, isClosed: candidates != nil)
         }
@@ -57,6 +63,25 @@ extension Engine {
         order.refresh(statistics)
         return mixer?.list(
             request, model: model, statistics: statistics, order: order, catalogue: catalogue)
+    }
+
+    /// With what the served model has to say, of the short list also by its token head.
+    private func mixByRung(
+        _ request: MixtureRequest, withModel: Bool = true, withTokenHead: Bool = true
+    ) -> CandidateList? {
+        let model = withModel ? rungColumn(request) : nil
+        guard let list = mix(request, model: model) else { return nil }
+        guard model != nil, withTokenHead, mixesTokenHead,
+            let places = mixer?.combiner.shortListPlaces(of: list),
+            let amounts = rung?.logLikelihoods(
+                of: places.map { list.items[$0] }, after: reader(request))
+        else { return list }
+        return list.adding(.tokenHead, amounts, at: places)
+    }
+
+    private func reader(_ request: MixtureRequest) -> ModelUser {
+        ModelUser(
+            key: request.user.key, history: request.positive, summary: request.user.summary)
     }
 
     /// The combined list, best first, with what ordered it. What no source proposed stands behind it, as rules and
@@ -131,7 +156,8 @@ extension Engine {
     /// Scores an event by the state just before it, then learns from it.
     func learn(_ event: ObservedEvent) {
         let request = MixtureRequest(user: event.user, now: event.time)
-        guard let list = mix(request, model: rungColumn(request)) else { return }
+        guard let list = mixByRung(request) else { return }
+        onList?(event, list)
         learn(list, outcome: event.item)
         guard let onLearnt, let measured = mixer?.combiner.measured else { return }
         let number = statistics.items.number(of: event.item)
@@ -177,9 +203,8 @@ extension Engine {
     private func rungColumn(_ request: MixtureRequest) -> ModelColumn? {
         guard let mixer, mixer.configuration.usesModel, rung != nil else { return nil }
         return rung?.column(
-            ModelUser(
-                key: request.user.key, history: request.positive, summary: request.user.summary),
-            hidden: request.hidden, proposals: mixer.configuration.proposalsMax, gate: request.gate,
+            reader(request), hidden: request.hidden, proposals: mixer.configuration.proposalsMax,
+            gate: request.gate,
             now: request.now,
             items: statistics.items)
     }

@@ -16,7 +16,8 @@ public struct MixedPlace: Sendable {
     public var weightsVersion: UInt64
     public var candidateCount: Int
     public var proposedBy: [String]
-    /// Greatest contribution first, of either sign.
+    /// Greatest contribution first, of either sign: to the first stage's score, and of features of the short list to
+    /// the second's.
     public var features: [FeatureShare]
     public var firstStage: Float
     public var correction: Float?
@@ -60,8 +61,9 @@ extension Engine {
                     && Candidate.precedes(
                         Candidate(number: 0, key: list.items[place], score: scores[place]), own)
             }
-        let shares: [MixedPlace.FeatureShare] = combiner.contributions(to: index, of: list).map {
-            feature, amount in
+        let linear = combiner.contributions(to: index, of: list)
+        let ofShortList = combiner.shortListContributions(to: [index], of: list)[0]
+        let shares: [MixedPlace.FeatureShare] = (linear + ofShortList).map { feature, amount in
             (feature, list.score(feature, of: index), combiner.weight(of: feature), amount)
         }
         return MixedPlace(
@@ -73,7 +75,7 @@ extension Engine {
                 abs($0.contribution) != abs($1.contribution)
                     ? abs($0.contribution) > abs($1.contribution)
                     : $0.feature.rawValue < $1.feature.rawValue
-            }, firstStage: shares.reduce(0) { $0 + $1.contribution },
+            }, firstStage: linear.reduce(0) { $0 + $1.amount },
             correction: combiner.correction(to: index, of: list))
     }
 }

@@ -2,6 +2,7 @@
 //
 // The caller owns where users' states live (cache and store) and hands them in; what changed comes back as values.
 
+public import Combiner
 public import Interactions
 public import Teachers
 
@@ -59,6 +60,8 @@ public final class Engine {
     var mixer: Mixer?
     /// Told of every event that the combiner learns from.
     public var onLearnt: ((LearntEvent) -> Void)?
+    /// Told of the list just before.
+    public var onList: ((ObservedEvent, CandidateList) -> Void)?
 
     public init(_ configuration: EngineConfiguration) {
         self.configuration = configuration

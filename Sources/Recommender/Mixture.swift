@@ -18,6 +18,8 @@ public struct MixtureConfiguration: Sendable, Hashable {
     public var learnInterval = 0
     /// Whether the item-aware model takes part.
     public var usesModel = true
+    /// Whether the short list gets likelihoods of the model's token head.
+    public var usesTokenHead = false
 
     public init() {}
 
@@ -87,6 +89,7 @@ struct Mixer {
     let configuration: MixtureConfiguration
     var combiner: Combiner
     var trend = CategoryTrend()
+    var ranker = RankerStage()
     private let main: SequentialRules
     private let slow = SequentialRules(RuleParameters(recency: .geometric(0.8), backoff: 0.3))
     private let baskets = SequentialRules(RuleParameters.baskets)
@@ -112,10 +115,17 @@ struct Mixer {
         main = SequentialRules(rules)
     }
 
+    /// The token head is asked where its answer is made use of.
+    var usesTokenHead: Bool {
+        configuration.usesModel && configuration.usesTokenHead
+            && configuration.combiner.usesShortList
+    }
+
     /// Nothing learnt any more.
     mutating func forget() {
         combiner = Combiner(configuration.combiner)
         trend = CategoryTrend()
+        ranker = RankerStage()
     }
 
     /// The candidates of all sources with their features, in the order of keys.

@@ -285,6 +285,20 @@ struct ModelRung {
         return best.sorted().map { ListedItem(item: $0.key, score: $0.score, ruleScore: 0) }
     }
 
+    /// Log-likelihoods of items' texts after a user's history; nil among them for an item without a path, and instead
+    /// of them when the token head has nothing to go by.
+    mutating func logLikelihoods(of keys: [ItemKey], after user: ModelUser) -> [Double?]? {
+        guard texts != nil, let state = state(user) else { return nil }
+        let known = keys.compactMap { slots[$0] }
+        var next = (texts?.logLikelihoods(of: known, after: state) ?? []).makeIterator()
+        return keys.map { key in
+            guard slots[key] != nil, let amount = next.next(), amount > -.infinity else {
+                return nil
+            }
+            return amount
+        }
+    }
+
     /// What the model says for a combined list; nil when it has nothing to go by.
     mutating func column(
         _ user: ModelUser, hidden: [ItemKey], proposals count: Int,

@@ -86,6 +86,8 @@ struct Layout: Sendable, Hashable {
     var format = Self.format
     var partitions: Int64
     var partitioner: String
+    /// Set while users are being moved to so many.
+    var movingTo: Int64?
 
     func encode(_ keys: KeyNames, into buffer: inout CommandBuffer) {
         buffer.command(
@@ -95,12 +97,7 @@ struct Layout: Sendable, Hashable {
 
     /// Throws unless the stored layout is ours.
     func check(_ reply: Reply, prefix: String) throws(PortError) {
-        let stored = try reply.elements("layout", count: 3)
-        let found = Layout(
-            format: try stored[0].integer("layout format"),
-            partitions: try stored[1].integer("layout partitions"),
-            partitioner: try stored[2].text("layout partitioner"))
-        guard found != self else { return }
+        guard let found = try Layout(stored: reply), found != self else { return }
         let way =
             "or give this topic a key prefix of its own (redis.prefix), which is built anew from the log"
         if found.format != format {
@@ -108,6 +105,19 @@ struct Layout: Sendable, Hashable {
                 .refused,
                 "the state under the key prefix \(prefix) has format \(found.format), this Millrace"
                     + " reads format \(format): run the version that wrote it, \(way)")
+        }
+        if let target = found.movingTo {
+            throw PortError(
+                .refused,
+                "the users under the key prefix \(prefix) are being moved from \(found.partitions) to \(target)"
+                    + " partitions: run `millrace repartition` until it ends")
+        }
+        if found.partitions < partitions {
+            throw PortError(
+                .refused,
+                "the state under the key prefix \(prefix) is laid out for \(found.partitions)"
+                    + " partitions, but the interactions topic has \(partitions): most users have another home"
+                    + " now. Stop all instances and run `millrace repartition`, \(way)")
         }
         if found.partitions != partitions {
             throw PortError(

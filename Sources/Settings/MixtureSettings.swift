@@ -5,6 +5,7 @@ public struct MixtureSettings: Sendable, Hashable {
     public var learnInterval = 64
     public var shortList = true
     public var model = true
+    public var tokenHead = false
     public var listsMax = 1_500
     public var refitInterval = 500
 
@@ -32,6 +33,12 @@ extension SettingKey {
         SettingKey(
             "mixture.model", \.mixture.model, .boolean,
             "Whether the item-aware model takes part, where there is one."),
+        SettingKey(
+            "mixture.token-head", \.mixture.tokenHead, .boolean,
+            """
+            Whether the second stage also sees how likely the model's token head is to write the
+            texts of the short list.
+            """),
         SettingKey(
             "mixture.lists-max", \.mixture.listsMax, .integer(200...100_000),
             "Latest lists that are learnt from: 5 to 8 KB each, in memory and in checkpoints."),

@@ -9,6 +9,7 @@ public struct RankingSettings: Sendable, Hashable {
     public var candidatesMax = 20
     public var timeout = Duration.milliseconds(500)
     public var queueMax = 64
+    public var learnShare = 0.1
 
     public init() {}
 }
@@ -46,5 +47,11 @@ extension SettingKey {
         SettingKey(
             "ranking.queue-max", \.ranking.queueMax, .integer(1...100_000),
             "Lists that may wait for it; a further one is answered as it stands."),
+        SettingKey(
+            "ranking.learn-share", \.ranking.learnShare, .number(0...1),
+            """
+            Share of its time that it is asked about lists whose item came, to learn what its odds
+            are worth beside the combined list. 0: MODE trsr goes by its odds alone.
+            """),
     ]
 }

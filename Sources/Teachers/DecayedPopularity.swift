@@ -41,6 +41,7 @@ public struct DecayedPopularity: Sendable {
     }
 
     /// The share of an item in all popularity, 0...1.
+    @inlinable
     public func share(_ item: KeyIndex.Number) -> Double {
         let value = values[Int(item)]
         return value <= 0 || total <= 0 ? 0 : Double(value) / Double(total)

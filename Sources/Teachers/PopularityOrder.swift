@@ -27,16 +27,18 @@ public struct PopularityOrder: Sendable {
     /// Tells the order that the values of these items changed, all that changed since the last call.
     public mutating func touch(_ items: [KeyIndex.Number], in statistics: Statistics) {
         for item in items where !isStale { touch(item, in: statistics) }
+        for item in items where !isStale && holds(item) { sink(from: at(item), statistics) }
+        for item in items where !isStale && holds(item) { rise(from: at(item), statistics) }
         // Only what changed can be out of place, but it may have been placed beside something not yet looked at: a
-        // second
-        // look, when all have been placed, sees every wrong pair of neighbours.
-        for item in items where !isStale {
-            let at = Int(place[Int(item)])
-            guard at >= 0 else { continue }
+        // last look, when all have been placed, sees every wrong pair of neighbours.
+        for item in items where !isStale && holds(item) {
+            let at = at(item)
             if at > 0, !Self.precedes(top[at - 1], item, statistics) { isStale = true }
-            if sinks(from: at, statistics) { isStale = true }
+            if isSunken(at, statistics) { isStale = true }
         }
     }
+
+    private func at(_ item: KeyIndex.Number) -> Int { Int(place[Int(item)]) }
 
     private mutating func touch(_ item: KeyIndex.Number, in statistics: Statistics) {
         guard !isStale, epoch == statistics.popularityEpoch else {
@@ -122,8 +124,20 @@ public struct PopularityOrder: Sendable {
         place[Int(item)] = Int32(at)
     }
 
-    /// Whether the item at `at` no longer precedes the one after it (or has left the top).
-    private func sinks(from at: Int, _ statistics: Statistics) -> Bool {
+    private mutating func sink(from start: Int, _ statistics: Statistics) {
+        var at = start
+        let item = top[at]
+        while at + 1 < top.count, Self.precedes(top[at + 1], item, statistics) {
+            top[at] = top[at + 1]
+            place[Int(top[at])] = Int32(at)
+            at += 1
+        }
+        top[at] = item
+        place[Int(item)] = Int32(at)
+    }
+
+    /// Whether the item at `at` does not precede the one after it, or may have left the top.
+    private func isSunken(_ at: Int, _ statistics: Statistics) -> Bool {
         if statistics.popularity.values[Int(top[at])] <= 0 { return true }
         if at + 1 < top.count { return Self.precedes(top[at + 1], top[at], statistics) }
         return !isComplete && at == top.count - 1 && at >= 0 && top.count == Self.heldMax

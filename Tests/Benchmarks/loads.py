@@ -30,14 +30,14 @@ def keyed(folder, out):
             target.write(f"{event['user']}\t{text}\n")
             count += 1
             size += len(text) + len(event["user"])
-    items = 0
+    items = set()
     with open(f"{folder}/items.jsonl") as source, open(f"{out}.items", "w") as target:
         for line in source:
             item = json.loads(line)
             item.pop("ts", None)
             target.write(f"{item['id']}\t{json.dumps(item, ensure_ascii=False)}\n")
-            items += 1
-    return {"events": count, "users": len(numbers), "items": items, "bytes": size / count}
+            items.add(item["id"])
+    return {"events": count, "users": len(numbers), "items": len(items), "bytes": size / count}
 
 
 def moved(source, folder, end):
@@ -54,12 +54,15 @@ def moved(source, folder, end):
             file.write(items.read())
 
 
-def find_recorded(root):
-    for folder in (os.environ.get("MILLRACE_DATA"), f"{root}/../shared/data/movietweetings",
-                   f"{root}/data/movietweetings"):
-        if folder and os.path.exists(f"{folder}/events.jsonl"):
-            return folder
-    return None
+def streamed(run, stage):
+    """The recorded log, or a simulated one, in the topics of a stage: its measures with the folder, and its name."""
+    folder = run.recorded() or stage.path("sim")
+    if not run.recorded():
+        simulated(run.binary, folder, 20_000, 10_000, 200_000)
+    log = keyed(folder, stage.path("log"))
+    stage.produce("items", stage.path("log.items"))
+    stage.produce("interactions", stage.path("log.events"))
+    return {**log, "folder": folder}, "MovieTweetings" if run.recorded() else "simulated"
 
 
 def crowd(path, first_user, users, items, per_user, seed):

@@ -17,6 +17,7 @@ import time
 
 import charts
 import loads
+import resp
 import stage as stages
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -69,7 +70,7 @@ def offer(path, users, rate, seconds, deadline=DEADLINE_MS):
     for connection in connections:
         selector.register(connection.socket, selectors.EVENT_READ, connection)
     rng = random.Random(7)
-    frames = [stages.Resp.encode("REC.GET", user, "COUNT", 20, "DEADLINE", deadline, "ASOF")
+    frames = [resp.Resp.encode("REC.GET", user, "COUNT", 20, "DEADLINE", deadline, "ASOF")
               for user in users]
     out = []
     began = time.monotonic()
@@ -172,7 +173,7 @@ def main():
         stage.start_daemon("serving: {cache-max: 0}")
         stage.produce("items", f"{folder}/log.items")
         stage.produce("interactions", f"{folder}/log.events")
-        stages.wait_for("all events are durable", lambda: stages.committed(
+        stages.wait_for("all events are durable", lambda: resp.committed(
             stage.try_info() or {}) >= log["events"], interval=0.5)
         users = [loads.user_name(number) for number in range(log["users"])]
         stages.wait_for("the combiner has learnt", lambda: (stage.try_info() or {}).get(

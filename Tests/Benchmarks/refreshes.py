@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 
-import measures
+import lists as serving
 from charts import dots, lines
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
@@ -427,7 +427,7 @@ def main():
             if chosen.search(f"office, {arm}"):
                 bench.scratch(seed, arm, words)
     if chosen.search("serving"):
-        bench.kept("serving", lambda: measures.refresh_beside_serving(
+        bench.kept("serving", lambda: serving.refresh_beside_serving(
             options.program, os.path.join(options.data, "movietweetings")))
     if options.report:
         write(bench, options)

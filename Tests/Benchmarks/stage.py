@@ -1,4 +1,4 @@
-"""A private Redis, broker and daemon for the benchmarks, and the few clients they need."""
+"""A private Redis, broker and daemon for the benchmarks, and statistics of what they say."""
 
 import csv
 import glob
@@ -6,79 +6,31 @@ import json
 import os
 import shutil
 import signal
-import socket
+import statistics
 import subprocess
 import tempfile
 import time
 
+from resp import Resp, committed
+
 PARTITIONS = 16
 # The development broker keeps 5 MiB a partition: this many events of ours never overflow it.
 CHUNK_EVENTS = 300_000
+# And this many item records, which lie in one partition.
+CHUNK_ITEMS = 20_000
 
 
-class Resp:
-    """A RESP2 connection: requests out, replies in, pipelining allowed."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(path)
-        self.reader = self.socket.makefile("rb", buffering=1 << 16)
-
-    @staticmethod
-    def encode(*words):
-        parts = [b"*%d\r\n" % len(words)]
-        for word in words:
-            data = word if isinstance(word, bytes) else str(word).encode()
-            parts.append(b"$%d\r\n%s\r\n" % (len(data), data))
-        return b"".join(parts)
-
-    def send(self, *words):
-        self.socket.sendall(self.encode(*words))
-
-    def reply(self):
-        line = self.reader.readline()
-        if not line:
-            raise ConnectionError("the server closed the connection")
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"-":
-            raise RuntimeError(rest.decode())
-        if kind == b":":
-            return int(rest)
-        if kind == b"$":
-            return self.reader.read(int(rest) + 2)[:-2] if int(rest) >= 0 else None
-        if kind == b"*":
-            return [self.reply() for _ in range(int(rest))] if int(rest) >= 0 else None
-        return rest
-
-    def ask(self, *words):
-        self.send(*words)
-        return self.reply()
-
-    def info(self):
-        fields = {}
-        for line in self.ask("INFO", "everything").decode().splitlines():
-            name, colon, value = line.partition(":")
-            if colon:
-                fields[name] = value
-        return fields
-
-    def close(self):
-        self.reader.close()
-        self.socket.close()
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
-def partitions(info):
-    """The fields of every owned partition."""
-    return [
-        dict(part.split("=", 1) for part in value.split(","))
-        for name, value in info.items()
-        if name.startswith("partition_")
-    ]
+def spread(values):
+    return {"p50": percentile(values, 0.5), "p99": percentile(values, 0.99), "count": len(values)}
 
 
-def committed(info):
-    return sum(max(0, int(part["committed"])) for part in partitions(info))
+def median(values):
+    return statistics.median(values)
 
 
 def wait_for(what, condition, seconds=300, interval=0.01):
@@ -92,18 +44,21 @@ def wait_for(what, condition, seconds=300, interval=0.01):
 
 
 class Stage:
-    """Redis and a broker from the start, the daemon when asked."""
+    """Redis and a broker from the start, or those of another stage; the daemon when asked."""
 
-    def __init__(self, binary):
-        self.binary = binary
+    def __init__(self, binary, partitions=PARTITIONS, beside=None):
+        self.binary, self.partitions = binary, partitions
         self.folder = tempfile.mkdtemp(prefix="millrace-bench.")
         self.children = []
         self.daemon = None
-        self.redis_path = self.path("redis.sock")
         self.socket_path = self.path("millrace.sock")
+        if beside:
+            self.redis_path, self.brokers = beside.redis_path, beside.brokers
+            return
+        self.redis_path = self.path("redis.sock")
         self.start_redis(self.redis_path, self.folder)
         broker = self.spawn(
-            [binary, "broker", "--with-parent", "--topic", f"interactions:{PARTITIONS}",
+            [binary, "broker", "--with-parent", "--topic", f"interactions:{partitions}",
              "--topic", "items:1", "--topic", "millrace-dead-letters:1"],
             "broker.log", stdout=subprocess.PIPE)
         self.brokers = broker.stdout.readline().decode().strip()
@@ -141,13 +96,15 @@ class Stage:
     def client(self):
         return Resp(self.socket_path)
 
-    def start_daemon(self, settings="", kafka="", wait="ready"):
+    def start_daemon(self, settings="", kafka="", wait="ready", fetch_wait=5, **variables):
+        """`fetch_wait`: the development broker wakes no waiting fetch, so this is how often the daemon asks it, in
+        milliseconds; every fetch costs all who share the processors."""
         with open(self.path("millrace.yaml"), "w") as file:
             file.write(f"""
 kafka:
   brokers: [{json.dumps(self.brokers)}]
-  instance-id: bench
-  librdkafka: {{fetch.wait.max.ms: "1", session.timeout.ms: "6000"}}
+  instance-id: {os.path.basename(self.folder)}
+  librdkafka: {{fetch.wait.max.ms: "{fetch_wait}", session.timeout.ms: "6000"}}
   {kafka}
 redis: {{address: "unix:{self.redis_path}"}}
 socket: {{path: "{self.socket_path}"}}
@@ -155,7 +112,8 @@ operations: {{path: "{self.path('operations.sock')}"}}
 {settings}""")
         started = time.monotonic()
         self.daemon = self.spawn(
-            [self.binary, "serve", "--config", self.path("millrace.yaml")], "daemon.log")
+            [self.binary, "serve", "--config", self.path("millrace.yaml")], "daemon.log",
+            env={**os.environ, **variables})
         if wait == "ready":
             wait_for("the daemon answers READY", self.is_serving, interval=0.005)
             self.ready_seconds = time.monotonic() - started
@@ -171,7 +129,7 @@ operations: {{path: "{self.path('operations.sock')}"}}
             raise RuntimeError(open(self.path("daemon.log")).read()[-2000:])
         info = self.try_info()
         return info and info.get("state") == "ready" and info.get("partitions_owned") == str(
-            PARTITIONS)
+            self.partitions)
 
     def try_info(self):
         try:
@@ -186,6 +144,17 @@ operations: {{path: "{self.path('operations.sock')}"}}
         self.daemon.send_signal(how)
         self.daemon.wait(30)
         self.daemon = None
+
+    def catalogue(self, path):
+        """Streams item records in, in pieces that the broker keeps, until the daemon knows them all."""
+        with open(path) as file:
+            lines = file.readlines()
+        for at in range(0, len(lines), CHUNK_ITEMS):
+            with open(self.path("piece"), "w") as file:
+                file.writelines(lines[at:at + CHUNK_ITEMS])
+            self.produce("items", self.path("piece"))
+            known = len({line.split("\t", 1)[0] for line in lines[:at + CHUNK_ITEMS]})
+            wait_for(f"{known} items are known", lambda: int(self.try_info()["items"]) >= known)
 
     def kcat(self, *words, **options):
         return subprocess.Popen(["kcat", "-b", self.brokers, *words], **options)

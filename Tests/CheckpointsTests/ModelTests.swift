@@ -244,7 +244,8 @@ struct AdapterTests {
         #expect(throws: DocumentError.self) { try Adapter(folder: folder.path, for: Self.base) }
         for (key, value) in [
             ("peft_type", "IA3"), ("bias", "all"), ("use_dora", true), ("r", 3),
-            ("modules_to_save", ["lm_head"]), ("rank_pattern", ["q_proj": 4]),
+            ("modules_to_save", ["lm_head"]), ("modules_to_save", ["model.norm"]),
+            ("rank_pattern", ["q_proj": 4]),
         ] as [(String, Any)] {
             try adapter.write(folder: folder.path)
             let path = folder.file("adapter_config.json")

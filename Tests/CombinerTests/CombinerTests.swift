@@ -155,6 +155,85 @@ struct CombinerTests {
         #expect(combiner.contributions(to: 0, of: absent).allSatisfy { $0.feature != .rules })
     }
 
+    /// The same lists with a feature of the short list that tells the target, or nothing.
+    private func written(
+        _ lists: [ScoredList], by combiner: Combiner, tells: Bool
+    ) -> [ScoredList] {
+        var random = SplitMix(state: 21)
+        return lists.map { scored in
+            let places = combiner.shortListPlaces(of: scored.list)
+            let amounts = places.map { place in
+                Double(random.symmetric()) - 7 + (tells && place == scored.target ? 3 : 0)
+            }
+            return ScoredList(
+                list: scored.list.adding(.tokenHead, amounts, at: places), target: scored.target)
+        }
+    }
+
+    private func taught(_ combiner: Combiner, _ lists: [ScoredList]) -> Combiner {
+        var combiner = combiner
+        for list in lists { combiner.learn(list) }
+        return combiner
+    }
+
+    @Test("a feature of the short list is none of the first stage's, and absent changes no bit")
+    func ofShortList() {
+        let start = fitted()
+        let plain = lists(125, seed: 31)
+        let rich = written(plain, by: start, tells: true)
+        let (without, with) = (taught(start, plain), taught(start, rich))
+        let stripped = rich.map {
+            ScoredList(list: $0.list.without(Feature.ofShortList), target: $0.target)
+        }
+        #expect(taught(start, stripped).encoded() == without.encoded())
+        #expect(with.weights.linear == without.weights.linear)
+        #expect(with.weights.linear[Feature.tokenHead.rawValue] == 0)
+        #expect(with.weight(of: .tokenHead) > 0 && without.weight(of: .tokenHead) == 0)
+        #expect(with.gain(of: .linear) == without.gain(of: .linear))
+        let test = written(lists(60, seed: 41), by: with, tells: true)
+        func hits(_ combiner: Combiner) -> Int {
+            test.count { scored in
+                let scores = combiner.scores(of: scored.list, by: .shortList)
+                return scores.indices.max { scores[$0] < scores[$1] } == scored.target
+            }
+        }
+        #expect(hits(with) > hits(without))
+        for scored in test {
+            let linear = without.scores(of: scored.list, by: .shortList)
+            #expect(
+                linear
+                    == without.scores(of: scored.list.without(Feature.ofShortList), by: .shortList))
+        }
+    }
+
+    @Test("candidates that a feature of the short list says nothing of stand at its mean")
+    func unknownAmounts() {
+        let list = lists(1)[0].list
+        let rich = list.adding(.tokenHead, [-4, nil, -8], at: [2, 3, 5])
+        let place = Feature.tokenHead.rawValue
+        #expect(rich.present.contains(.tokenHead) && !list.present.contains(.tokenHead))
+        #expect(
+            rich.rows.map { $0[place] } == rich.rows.indices.map { $0 == 2 ? 2 : $0 == 5 ? -2 : 0 })
+        #expect(rich.score(.tokenHead, of: 3) == -6)
+        let unknown = list.adding(.tokenHead, [nil, nil], at: [0, 1])
+        #expect(unknown.present == list.present)
+    }
+
+    @Test("what a feature of the short list does to a place is what is missing without it")
+    func shares() {
+        let combiner = taught(fitted(), written(lists(125, seed: 31), by: fitted(), tells: true))
+        let list = written(lists(1, seed: 5), by: combiner, tells: true)[0].list
+        let shares = combiner.shares(of: list.items + [1], in: list)
+        #expect(shares.last == [])
+        let short = combiner.shortListPlaces(of: list)
+        for index in list.items.indices {
+            let amount = shares[index][Feature.tokenHead.rawValue]
+            #expect((amount == 0) == !short.contains(index))
+            let linear = combiner.contributions(to: index, of: list)
+            #expect(linear.allSatisfy { shares[index][$0.feature.rawValue] == $0.amount })
+        }
+    }
+
     @Test("the same lists give the same weights, others do not")
     func deterministic() {
         #expect(fitted().weights.encoded() == fitted().weights.encoded())

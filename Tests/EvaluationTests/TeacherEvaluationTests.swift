@@ -1,3 +1,4 @@
+import Combiner
 import Evaluation
 import Interactions
 import Recommender
@@ -41,6 +42,35 @@ struct TeacherEvaluationTests {
                         time: 1_700_000_000_000 + Milliseconds(step) * 60_000)))
         }
         return log
+    }
+
+    @Test(
+        "a combination without features that there are none of is the combination; without others it is another"
+    )
+    func ablations() throws {
+        let names = ["mix", "mix-without-tokenHead+model", "mix-without-rules+rulesSharp"]
+        let sources = names.compactMap { EvaluatedSource(name: $0) }
+        #expect(sources.count == 3)
+        // Features are named in one order, whatever the order they were asked for in.
+        #expect(sources[1].name == "mix-without-model+tokenHead")
+        #expect(EvaluatedSource(name: "mix-without-") == nil)
+        #expect(EvaluatedSource(name: "mix-without-model+nothing") == nil)
+        var mixture = MixtureConfiguration()
+        mixture.combiner.listsMin = 20
+        mixture.combiner.refitInterval = 50
+        mixture.combiner.fitDelay = 5
+        mixture.combiner.passes = 1
+        let types = EventTypes([EventType(name: "view", weight: 1, seen: .always)])
+        let evaluator = Evaluator(
+            EvaluatorConfiguration(
+                engine: EngineConfiguration(
+                    history: HistoryRules(types: types),
+                    halfLivesSeconds: MixtureConfiguration.halfLives(beside: [50_000]),
+                    mixture: mixture), sources: sources))
+        evaluator.run(.prequential(warmUp: 0.5), over: try log(events: 300))
+        #expect(evaluator.contradictionCount == 0 && evaluator.outcomes[0].count > 50)
+        #expect(evaluator.outcomes[1] == evaluator.outcomes[0])
+        #expect(evaluator.outcomes[2] != evaluator.outcomes[0])
     }
 
     @Test("every registered teacher is judged, anew after each chunk; lists agree with ranks")

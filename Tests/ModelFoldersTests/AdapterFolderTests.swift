@@ -70,13 +70,15 @@ struct AdapterFolderTests {
             #expect(applied.version != base.version)
             #expect(applied.textVersion == base.textVersion)
             #expect(applied.parameters.identity.counts == [0, 9, 1, 2])
-            // PEFT sees a plain LoRA adapter of the inter blocks, and our tensors beside it.
+            // PEFT sees a LoRA adapter of the inter blocks, the last norm where it was learnt, and our tensors beside.
             let peft = try Adapter(
-                folder: directory.path, for: base.parameters.layout.shape.configuration)
+                folder: directory.path, for: base.parameters.layout.shape.configuration,
+                takesLastNorm: blocks == 1)
+            #expect(peft.lastNormGain == written.adapter.head?.gain)
             #expect(peft.rank == 2 && peft.scale == 1.5)
             #expect(peft.pairs.count == 4 * blocks)
             #expect(peft.pairs.allSatisfy { !$0.module.contains("layers.0.") })
-            #expect(peft.extras.count == (blocks == 1 ? 4 : 2))
+            #expect(peft.extras.count == (blocks == 1 ? 3 : 2))
         }
     }
 
@@ -103,6 +105,26 @@ struct AdapterFolderTests {
         #expect(text.contains(old), "\(file) has no \(old)")
         try text.replacingOccurrences(of: old, with: new)
             .write(toFile: path, atomically: true, encoding: .utf8)
+    }
+
+    @Test("A last norm learnt in Python is the head's; any other module learnt in full is refused")
+    func lastNorm() throws {
+        let base = try Self.base()
+        let directory = try TemporaryDirectory()
+        try Self.folder(base, hasHead: false).write(to: directory.path)
+        var peft = try Adapter(
+            folder: directory.path, for: base.parameters.layout.shape.configuration)
+        let gain = (0..<8).map { 2 - Float($0) / 7 }
+        peft.lastNormGain = gain
+        try peft.write(folder: directory.path)
+        let read = try ItemAdapterFolder(path: directory.path, for: base)
+        #expect(read.adapter.head == HeadValues(gain: gain, scale: base.parameters.head.scale))
+        try edit(directory, "adapter_config.json", "\"model.norm\"", "\"lm_head\"")
+        let error = #expect(throws: DocumentError.self) {
+            try ItemAdapterFolder(path: directory.path, for: base)
+        }
+        #expect(
+            error?.description.contains("modules_to_save") == true, "\(String(describing: error))")
     }
 
     @Test("Another base is refused with both versions")
@@ -156,7 +178,8 @@ struct AdapterFolderTests {
         let directory = try TemporaryDirectory()
         try Self.folder(base).write(to: directory.path)
         var peft = try Adapter(
-            folder: directory.path, for: base.parameters.layout.shape.configuration)
+            folder: directory.path, for: base.parameters.layout.shape.configuration,
+            takesLastNorm: true)
         peft.pairs[0].up[0] = .infinity
         try peft.write(folder: directory.path)
         #expect(throws: DocumentError.self) {

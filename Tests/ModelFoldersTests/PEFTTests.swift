@@ -61,15 +61,16 @@ struct PEFTTests {
         let theirs = try JSONDecoder().decode(
             [[Float]].self,
             from: Data(said.split(separator: "\n").last.map(String.init)?.utf8 ?? "".utf8))
-        var ours = try Self.decoder(model)
-        try compare(Self.logits(ours, prompt), theirs[0])
-        ours.decoder.adapter = try ItemAdapterFolder(path: adapter, for: base).adapter.pairs
+        try compare(Self.logits(Self.decoder(model), prompt), theirs[0])
+        let read = try ItemAdapterFolder(path: adapter, for: base).adapter
+        var ours = try Self.decoder(model, gain: try #require(read.head).gain)
+        ours.decoder.adapter = read.pairs
         try compare(Self.logits(ours, prompt), theirs[1])
         #expect(theirs[0] != theirs[1])
     }
 
-    /// The base as Python takes it: a plain decoder.
-    private static func decoder(_ path: String) throws -> LanguageModel {
+    /// The base as Python takes it: a plain decoder, with another last norm where there is one.
+    private static func decoder(_ path: String, gain: [Float]? = nil) throws -> LanguageModel {
         let folder = try ModelFolder(path: path, isExtra: { $0.hasPrefix("millrace.") })
         let masks = ItemMasks.ordinary(layerCount: folder.configuration.layerCount)
         let layout = DecoderLayout(DecoderShape(folder.configuration, masks: masks))
@@ -78,6 +79,8 @@ struct PEFTTests {
             var all = parameters.mutableSpan
             var part = all._mutatingExtracting(entry.range)
             try folder.read(entry.name, into: &part)
+            guard entry.name == "model.norm.weight", let gain else { continue }
+            for (place, value) in gain.enumerated() { part[place] = value }
         }
         return LanguageModel(folder.configuration, masks: masks, parameters: parameters)
     }

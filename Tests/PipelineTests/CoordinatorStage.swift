@@ -99,7 +99,7 @@ class CoordinatorStage {
             let outcome = store.commit(commit)
             coordinator.committed(
                 commit.partition, sequence: commit.sequence, .success(outcome))
-        case .foldAgain(let partition): coordinator.foldReady(partition)
+        case .fold: coordinator.foldTurn()
         case .fail(let reason): Issue.record("\(reason)")
         default: break
         }

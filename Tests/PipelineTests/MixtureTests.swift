@@ -7,6 +7,7 @@ import Pipeline
 import Ports
 import Recommender
 import Simulation
+import Summaries
 import Teachers
 import TestKit
 import Testing
@@ -25,17 +26,25 @@ final class SoleDaemon: CoordinatorStage {
     var holdsFits = false
     var checkpointCount = 0
     var missedFitCount = 0
+    /// In place before anything else is there.
+    private let model: SmallServedModel?
+    /// Lists for the ranker that nobody has answered.
+    var rankings: [RankingJob] = []
+    /// What the ranker says, when it says anything.
+    var ranker: ((RankingJob) -> Result<[Double], RankingFailure>?)?
 
     init(
-        learnInterval: Int = 1, enabled: Bool = true,
+        learnInterval: Int = 1, enabled: Bool = true, model: SmallServedModel? = nil,
         change: (inout PipelineConfiguration) -> Void = { _ in }
     ) {
+        self.model = model
         var engine = EngineConfiguration(
             history: HistoryRules(types: Self.types, historyMax: 30),
             halfLivesSeconds: MixtureConfiguration.halfLives(beside: [50_000]))
         if enabled {
             var mixture = MixtureConfiguration.quick()
             mixture.learnInterval = learnInterval
+            mixture.usesTokenHead = model != nil
             engine.mixture = mixture
         }
         var configuration = PipelineConfiguration(
@@ -43,11 +52,17 @@ final class SoleDaemon: CoordinatorStage {
             decodeItem: { id, _ in
                 ItemRecord(id: id, title: id.text, categories: ["c\(id.key % 5)", "d"])
             })
+        configuration.hasModel = model != nil
         configuration.commitEventsMax = 64
         configuration.checkpointIntervalMilliseconds = 1_000
         change(&configuration)
         super.init(configuration, items: Self.itemCount)
         begin()
+    }
+
+    override func begin() {
+        model?.install(in: coordinator.engine)
+        super.begin()
     }
 
     override func restart() {
@@ -104,6 +119,12 @@ final class SoleDaemon: CoordinatorStage {
             } else {
                 tell { $0.mixtureFitted(ticket, fit.run()) }
             }
+        case .rank(let job):
+            guard let answer = ranker?(job) else { return rankings.append(job) }
+            tell { $0.ranked(job.id, answer) }
+        case .loadCatalogue:
+            super.perform(action)
+            while coordinator.engine.encodeItems(atMost: 1_000) {}
         default: super.perform(action)
         }
     }
@@ -138,7 +159,7 @@ struct MixtureTests {
     }
 
     /// What must agree: weights, meters, and lists.
-    private static func outcome(_ daemon: SoleDaemon) throws -> [String] {
+    static func outcome(_ daemon: SoleDaemon) throws -> [String] {
         let info = daemon.info.filter { $0.key.hasPrefix("mixture") }
         let lists = try (0..<20).map { number in
             let list = try daemon.list("user-\(number)")
@@ -149,15 +170,16 @@ struct MixtureTests {
             + [daemon.coordinator.engine.statistics.digest]
     }
 
-    private static func run(
-        batch: Int, learnInterval: Int = 1, _ count: Int = 600,
-        each step: (SoleDaemon, Int) -> Void = { _, _ in }
+    static func run(
+        batch: Int, learnInterval: Int = 1, model: SmallServedModel? = nil, _ count: Int = 600,
+        each step: (SoleDaemon, Int) throws -> Void = { _, _ in },
+        change: (inout PipelineConfiguration) -> Void = { _ in }
     ) throws -> SoleDaemon {
         let log = log(count)
-        let daemon = SoleDaemon(learnInterval: learnInterval)
+        let daemon = SoleDaemon(learnInterval: learnInterval, model: model, change: change)
         for end in stride(from: 100, through: count, by: 100) {
             daemon.feed(log, upTo: end, batch: batch)
-            step(daemon, end)
+            try step(daemon, end)
         }
         #expect(daemon.store.partitions[0]?.nextOffset == Offset(count))
         return daemon
@@ -183,6 +205,28 @@ struct MixtureTests {
         }
         #expect(daemon.checkpointCount >= 1)
         #expect(try Self.outcome(daemon) == expected)
+    }
+
+    @Test("what a restart would learn again is bounded: a checkpoint follows so many lists")
+    func checkpoints() throws {
+        let log = Self.log(1_600)
+        let daemon = SoleDaemon { $0.checkpointIntervalMilliseconds = 1_000_000_000 }
+        var contained = 0
+        for end in stride(from: 100, through: 1_600, by: 100) {
+            daemon.feed(log, upTo: end, batch: 50)
+            let known = daemon.checkpointCount
+            daemon.tick()
+            let learnt = try #require(daemon.info["mixture_lists_scored"].flatMap { Int($0) })
+            if daemon.checkpointCount > known { contained = learnt }
+            #expect(learnt - contained < 500)
+        }
+        let made = daemon.checkpointCount
+        #expect(made >= 2)
+        let before = try Self.outcome(daemon)
+        daemon.restart()
+        #expect(try Self.outcome(daemon) == before)
+        daemon.tick()
+        #expect(daemon.checkpointCount == made)
     }
 
     @Test("waits for a fit that is late, and serves meanwhile")

@@ -8,7 +8,7 @@ import TestKit
 import Testing
 
 /// Its answers are the test's.
-private struct SilentRanker: CandidateRanker {
+struct SilentRanker: CandidateRanker {
     let version = "r1"
     func rank(
         _ requests: [RankingRequest],

@@ -309,7 +309,7 @@ public final class World {
             for start in positions where instance.assigned.contains(start.partition) {
                 instance.positions[start.partition] = start.offset ?? -1
             }
-        case .foldAgain(let partition): instance.post(.log) { $0.foldReady(partition) }
+        case .fold: instance.post(.log) { $0.foldTurn() }
         case .makeFeedsAgain: instance.post(.log) { $0.feedTurn() }
         case .release(let partitions): instance.released.formUnion(partitions)
         case .ready: instance.isReady = true

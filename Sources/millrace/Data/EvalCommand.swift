@@ -40,7 +40,8 @@ struct EvalCommand: ParsableCommand {
         help: ArgumentHelp(
             "One of \(EvaluatedSource.names.joined(separator: ", ")); may be repeated.",
             discussion:
-                "count is undecayed. Parameters follow a colon: item-knn:decay=0.5,shrink=5.",
+                "count is undecayed. Parameters follow a colon: item-knn:decay=0.5,shrink=5. "
+                + "mix-without-model+isModelled lacks these features of mix.",
             valueName: "name"))
     var teacher: [JudgedTeacher] = [JudgedTeacher(.rules), JudgedTeacher(.popularity)]
     @Option(
@@ -67,6 +68,8 @@ struct EvalCommand: ParsableCommand {
     @Option(help: "Score only every n-th event.") var every = 1
     @Option(help: "mix: learn from one of so many events, as mixture.learn-interval does.")
     var learnInterval = 1
+    @Flag(help: "mix: with the model's token head, as mixture.token-head gives it to the daemon.")
+    var tokenHead = false
     @Option(help: "Length of the judged list.") var cutoff = 10
     @Option(help: "all: every item with a record; known: items join with their first event.")
     var ranked: RankedItems = .all
@@ -131,18 +134,22 @@ struct EvalCommand: ParsableCommand {
         (model == nil ? [] : [.teacher(ItemModelTeacher.name)]) + teacher.map(\.source)
     }
 
-    private var judgesMixture: Bool {
-        teacher.contains { $0.source == .mixture || $0.source == .mixtureLinear }
+    private var judgesMixture: Bool { teacher.contains { $0.source.isMixture } }
+
+    /// The model's folder with its adapter, if there is one.
+    private func modelFolder() throws -> ItemModelFolder? {
+        guard let model else { return nil }
+        setLinearAlgebraThreads(1)
+        let folder = try ItemModelFolder(path: model)
+        guard let adapter else { return folder }
+        return try folder.applying(ItemAdapterFolder(path: adapter, for: folder))
     }
 
-    private func models(_ catalogue: [ItemRecord]) throws -> [any Teacher] {
+    private func models(
+        _ folder: ItemModelFolder?, _ catalogue: [ItemRecord]
+    ) -> [any Teacher] {
         let own: [any Teacher] = teacher.compactMap(\.model)
-        guard let model else { return own }
-        setLinearAlgebraThreads(1)
-        var folder = try ItemModelFolder(path: model)
-        if let adapter {
-            folder = try folder.applying(ItemAdapterFolder(path: adapter, for: folder))
-        }
+        guard let folder else { return own }
         let retraining =
             retrainEpochs > 0
             ? Retraining(
@@ -169,24 +176,40 @@ struct EvalCommand: ParsableCommand {
     }
 
     /// What folds users' summaries, where the model reads them.
-    private func summariser() throws -> TemplateSummariser? {
-        guard let model, try ItemModelFolder(path: model).parameters.layout.shape.readsTrail
-        else { return nil }
-        return SummaryTrail.template
+    private static func summariser(_ folder: ItemModelFolder?) -> TemplateSummariser? {
+        folder?.parameters.layout.shape.readsTrail == true ? SummaryTrail.template : nil
+    }
+
+    /// Combined lists take the model as it is served; one that is trained anew takes part as a teacher, without its
+    /// token head.
+    private func serve(
+        _ folder: ItemModelFolder?, _ catalogue: [ItemRecord], in evaluator: Evaluator
+    ) {
+        guard let folder, judgesMixture, retrainEpochs == 0 else { return }
+        let model = ServedModel(folder)
+        var encoder = ItemScorer(folder.parameters)
+        let items = catalogue.map(\.id.key)
+        let tokens = catalogue.map { folder.tokens(of: $0.title) }
+        evaluator.install(
+            model, items: items,
+            vectors: model.vectors(of: items, texts: encoder.textVectors(of: tokens)),
+            trie: model.trie(of: tokens))
     }
 
     // MARK: - Protocols
 
     private func office() throws -> EvaluationReport {
         let split = try OfficeSplit(folder: data, test: split)
+        let folder = try modelFolder()
         let types = EventTypes([EventType(name: "review", weight: 1, seen: .never)])
         var configuration = EvaluatorConfiguration(
             engine: engine(types, rules: .baskets), sources: sources,
-            cutoff: cutoff, teachers: try models(split.items))
-        configuration.summariser = try summariser()
+            cutoff: cutoff, teachers: models(folder, split.items))
+        configuration.summariser = Self.summariser(folder)
         configuration.summaryBlocksAtOnce = Self.blocksAtOnce(order)
         let evaluator = Evaluator(configuration)
         for record in split.items { evaluator.set(record) }
+        serve(folder, split.items, in: evaluator)
         var progress = ProgressBar(
             "evaluating", total: split.train.count + split.test.count)
         let validation =
@@ -208,13 +231,15 @@ struct EvalCommand: ParsableCommand {
 
     private func log() throws -> EvaluationReport {
         let log = try LoadedLog(folder: data, seen: repeats ? .never : .always)
+        let folder = try modelFolder()
         var configuration = EvaluatorConfiguration(
             engine: engine(log.types, rules: RuleParameters()),
             sources: sources, rankedItems: ranked, cutoff: cutoff,
-            teachers: try models(log.records), solveInterval: interval)
+            teachers: models(folder, log.records), solveInterval: interval)
         configuration.mixtureLearnInterval = learnInterval
-        configuration.summariser = try summariser()
+        configuration.summariser = Self.summariser(folder)
         let evaluator = Evaluator(configuration)
+        serve(folder, log.records, in: evaluator)
         let share = warmUp ?? (order == .timeSplit ? 0.8 : 0.5)
         let (evaluation, method): (EvaluationProtocol, String) =
             switch order {
@@ -325,6 +350,7 @@ struct EvalCommand: ParsableCommand {
         if let halfLife { configuration.halfLivesSeconds = [Int64(halfLife * 3_600)] }
         if judgesMixture {
             configuration.mixture = order == .office ? .fixedSplit : MixtureConfiguration()
+            configuration.mixture?.usesTokenHead = tokenHead
             configuration.halfLivesSeconds = MixtureConfiguration.halfLives(
                 beside: configuration.halfLivesSeconds)
         }
@@ -360,6 +386,8 @@ struct JudgedTeacher: ExpressibleByArgument {
     var source: EvaluatedSource
     /// Nil for the rungs that serve and for the count.
     var model: (any Teacher)?
+
+    var defaultValueDescription: String { source.name }
 
     init(_ source: EvaluatedSource) { self.source = source }
 

@@ -135,6 +135,7 @@ struct Assembly {
         var to = MixtureConfiguration()
         to.learnInterval = from.learnInterval
         to.usesModel = from.model
+        to.usesTokenHead = from.tokenHead
         to.combiner.usesShortList = from.shortList
         to.combiner.listsMax = from.listsMax
         to.combiner.refitInterval = from.refitInterval

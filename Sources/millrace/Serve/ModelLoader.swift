@@ -127,11 +127,7 @@ final class ModelLoader: Sendable {
         _ folder: ItemModelFolder, _ texts: [(key: ItemKey, title: String)],
         _ settings: ModelSettings
     ) {
-        let model = ServedModel(
-            version: folder.version, parameters: folder.parameters,
-            items: folder.items.map(\.key), beginToken: folder.beginToken,
-            endToken: folder.endToken, tokens: { folder.tokens(of: $0) },
-            summaryTokens: summaryTokens(folder))
+        let model = ServedModel(folder, summaryTokens: summaryTokens(folder))
         var cache = TextVectorCache(
             textVersion: folder.textVersion, width: model.width, capacity: Self.textsKeptMax)
         let file = settings.cacheFolder.map {
@@ -153,14 +149,8 @@ final class ModelLoader: Sendable {
         }
         let items = texts.map(\.key)
         pipeline.install(
-            model, items: items,
-            vectors: model.vectors(
-                of: items.indices.map { row in
-                    (
-                        key: items[row],
-                        textVector: Array(vectors[row * model.width..<(row + 1) * model.width])
-                    )
-                }), trie: model.trie(of: tokens))
+            model, items: items, vectors: model.vectors(of: items, texts: vectors),
+            trie: model.trie(of: tokens))
         note(
             .info, "item vectors made",
             [

@@ -92,6 +92,7 @@ extension Assembly {
             })
         to.recentCount = from.recentCount
         to.candidatesMax = from.candidatesMax
+        to.learnShare = from.learnShare
         to.timeoutMilliseconds = from.timeout.wholeMilliseconds
         return to
     }

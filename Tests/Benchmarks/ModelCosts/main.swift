@@ -1,7 +1,7 @@
-// What a request to the item-aware model costs, part by part, on a random model of the default shape (P4, P7):
+// P7: what a request to the item-aware model costs, part by part, on a random model of the default shape. One thread;
+// prints a JSON object, middle times of many runs in microseconds:
 //
-//     MILLRACE_BENCHMARKS=1 swift build -c release --product ModelCosts
-//     $(MILLRACE_BENCHMARKS=1 swift build -c release --show-bin-path)/ModelCosts
+//     MILLRACE_BENCHMARKS=1 swift run -c release ModelCosts
 
 import ItemModel
 import Tensors
@@ -26,31 +26,21 @@ let items: [[Int32]] = (0..<itemCount).map { item in
     return [1] + words + [2]
 }
 
-/// Least and middle time of a run, in microseconds.
-func timed(_ count: Int, _ body: (Int) -> Void) -> (least: Double, middle: Double) {
-    let clock = ContinuousClock()
-    var times: [Double] = []
-    for index in 0..<count {
-        let taken = clock.measure { body(index) }
-        let parts = taken.components
-        times.append(Double(parts.seconds) * 1e6 + Double(parts.attoseconds) / 1e12)
-    }
-    times.sort()
-    return (times[0], times[times.count / 2])
-}
+var figures: [String: Double] = [:]
 
-func line(_ name: String, _ cost: (least: Double, middle: Double)) {
-    func text(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
-    print("\(name): \(text(cost.middle)) us (least \(text(cost.least)))")
+/// Keeps the middle time of a run, in microseconds.
+@MainActor
+func measure(_ name: String, _ count: Int, _ body: (Int) -> Void) {
+    let clock = ContinuousClock()
+    let times = (0..<count).map { index in clock.measure { body(index) } / .microseconds(1) }
+    figures[name] = times.sorted()[count / 2]
 }
 
 var scorer = ItemScorer(parameters)
 let all = items.enumerated().map { (number: Int32($0.offset), tokens: $0.element) }
 var table: [Float] = []
-line(
-    "vectors of the whole catalogue, \(itemCount) items",
-    timed(3) { _ in table = scorer.vectors(of: all) })
-line("vector of one new item", timed(200) { _ = scorer.vectors(of: [all[$0]]) })
+measure("vectors", 3) { _ in table = scorer.vectors(of: all) }
+measure("vector", 200) { _ = scorer.vectors(of: [all[$0]]) }
 
 let width = shape.width
 let rows = table
@@ -60,12 +50,10 @@ for length in [10, 100, 1_000, 10_000] {
     var states = HistoryStateCache(parameters, capacity: 16)
     var history = (0..<length).map { Int32(random.bits($0) % UInt64(itemCount)) }
     _ = states.state(of: 1, history: history, vector: vector)
-    line(
-        "one event appended to a history of \(length)",
-        timed(300) { step in
-            history.append(Int32(random.bits(50_000 + step) % UInt64(itemCount)))
-            _ = states.state(of: 1, history: history, vector: vector)
-        })
+    measure("append \(length)", 300) { step in
+        history.append(Int32(random.bits(50_000 + step) % UInt64(itemCount)))
+        _ = states.state(of: 1, history: history, vector: vector)
+    }
 }
 
 // The same by a model that reads the items before the window: at 512 stored items every event moves the oldest out.
@@ -94,16 +82,13 @@ for length in [100, 511] {
 
 let window = (0..<shape.historyMax).map { Int32(random.bits(90_000 + $0) % UInt64(itemCount)) }
 var states = HistoryStateCache(parameters, capacity: 16)
-line(
-    "a window of \(window.count) items computed anew",
-    timed(200) { _ = states.state(of: UInt64($0), history: window, vector: vector) })
+measure("anew", 200) { _ = states.state(of: UInt64($0), history: window, vector: vector) }
+figures["window"] = Double(window.count)
 guard let state = states.state(of: 1, history: window, vector: vector) else { fatalError() }
 
 for count in [1_000, 10_000, 100_000] {
     let some = (0..<count).flatMap { vector(Int32($0 % itemCount)) }
-    line(
-        "scores of \(count) items for a user",
-        timed(100) { _ in _ = scorer.logits(states: state.query, table: some) })
+    measure("scores \(count)", 100) { _ in _ = scorer.logits(states: state.query, table: some) }
 }
 
 let answers = try AnswerTable(
@@ -112,8 +97,10 @@ let answers = try AnswerTable(
 var head = TokenHead(parameters, trie: answers.trie, beginToken: 1)
 let candidates = (0..<50).map { Int32($0 * 17) }
 _ = try head.logLikelihoods(of: candidates, after: state)
-line(
-    "token head, exact likelihoods of 50 candidates",
-    timed(100) { _ in _ = try? head.logLikelihoods(of: candidates, after: state) })
+measure("likelihoods of 50", 100) { _ in _ = try? head.logLikelihoods(of: candidates, after: state)
+}
 _ = try head.beam(width: 20, after: state)
-line("token head, beam of 20", timed(50) { _ in _ = try? head.beam(width: 20, after: state) })
+measure("beam of 20", 50) { _ in _ = try? head.beam(width: 20, after: state) }
+
+let fields = figures.sorted { $0.key < $1.key }.map { "\"\($0.key)\": \($0.value)" }
+print("{" + fields.joined(separator: ", ") + "}")

@@ -1,10 +1,11 @@
-// What each teacher costs at a catalogue size: processor seconds of a solve, microseconds of one user's scores, bytes.
+// What each teacher costs at a catalogue size, a JSON object a line: processor seconds of a solve, microseconds of one
+// user's scores, bytes.
 //
-//     MILLRACE_BENCHMARKS=1 swift run -c release TeacherCosts 10000 item-knn ease als
+//     MILLRACE_BENCHMARKS=1 swift run -c release TeacherCosts 10000 item-knn ease als ease:dense-mib=0
 //
 // Histories are drawn: items by a power law with neighbourhoods, ten users an item up to 100 000 users, 20 items each.
-// One BLAS thread, so that figures add up to CPU time. Tests/Benchmarks/teachers.py measures numpy and implicit on the
-// same histories, which are written when a file is named: `--histories FILE`.
+// One BLAS thread, so that figures add up to CPU time. peers/teachers.py measures scipy and implicit on the same
+// histories, which are written when a file is named: `--histories FILE`.
 
 import Foundation
 import Interactions
@@ -34,9 +35,9 @@ enum TeacherCosts {
         let events = world.users.count * historyCount
         let statistics = world.statistics
         print(
-            "\(count) items, \(world.users.count) users: counting \(counting) s, "
-                + "\(counting * 1e6 / Double(events)) us an event, "
-                + "\(statistics.cooccurrences.pairCount) directed pairs")
+            "{\"items\": \(count), \"users\": \(world.users.count), \"counting\": \(counting),",
+            "\"count_us\": \(counting * 1e6 / Double(events)),",
+            "\"pairs\": \(statistics.cooccurrences.pairCount)}")
         if let file { try world.write(to: file) }
         for argument in arguments.dropFirst() {
             try measure(argument, world, clock)
@@ -79,9 +80,10 @@ enum TeacherCosts {
         }
         times.sort()
         print(
-            "\(argument): solve \(solve) s, bind \(bind / .milliseconds(1)) ms, "
-                + "scores p50 \(times[times.count / 2]) us p99 \(times[times.count * 99 / 100]) us, "
-                + "stored \(solved.encoded().count) bytes")
+            "{\"teacher\": \"\(argument)\", \"solve\": \(solve),",
+            "\"bind_ms\": \(bind / .milliseconds(1)),",
+            "\"p50_us\": \(times[times.count / 2]), \"p99_us\": \(times[times.count * 99 / 100]),",
+            "\"stored\": \(solved.encoded().count)}")
     }
 }
 

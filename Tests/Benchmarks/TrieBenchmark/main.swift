@@ -1,4 +1,4 @@
-// P8: the masked next-token step and TCA4Rec's targets on a catalogue of token paths, for trie.py to set beside
+// P8: the masked next-token step and TCA4Rec's targets on a catalogue of token paths, for peers/trie.py to set beside
 // PyTorch. Arguments: the file of paths (one item a line, tokens apart by spaces) and the vocabulary's size. Prints
 // one JSON object; times in microseconds, medians of many rounds.
 

@@ -52,8 +52,8 @@ final class Broker: Sendable {
     private let interactions: BulkProducer
     private let items: BulkProducer
 
-    init() async throws {
-        let arguments = ["interactions:\(Self.partitions)", "items:1", "millrace-dead-letters:1"]
+    init(partitions: Int32 = Broker.partitions) async throws {
+        let arguments = ["interactions:\(partitions)", "items:1", "millrace-dead-letters:1"]
         let process = try ChildProcess(
             millrace, ["broker"] + arguments.flatMap { ["--topic", $0] }, keepsInputOpen: true)
         let announced = await holds { process.output.contains("\n") || !process.isRunning }

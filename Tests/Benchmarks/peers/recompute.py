@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """P4's other side: an item-aware model scored from scratch in PyTorch, one thread.
 
-    python recompute.py MODEL_FOLDER TITLES.jsonl ITEM [ITEM ...]
+    recompute.py MODEL_FOLDER TITLES.jsonl ITEM [ITEM ...]
 
 Encodes the whole catalogue, runs the history and ranks everything, as a server without our caches would; prints the
-time and the ten best items, which `REC.GET user COUNT 10 MODE lm` must list too. Needs torch, safetensors, tokenizers.
+time and the ten best items, which `REC.GET user COUNT 10 MODE lm` must list too.
 """
 
 import json

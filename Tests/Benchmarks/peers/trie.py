@@ -1,13 +1,12 @@
-"""P8: masked next-token step and TCA4Rec targets of one example, beside PyTorch's scatter over a dense vocabulary.
+"""P8 in PyTorch: the masked next-token step and TCA4Rec's targets of one example by scatter over a dense vocabulary,
+beside what TrieBenchmark needs for them.
 
-    MILLRACE_BENCHMARKS=1 swift build -c release --product TrieBenchmark
-    python3 Tests/Benchmarks/trie.py <TrieBenchmark> <item.csv of the Office split>    # needs torch, tokenizers
+    trie.py TRIE_BENCHMARK TITLES    # a title a line; prints a JSON object
 
-Titles are encoded by a byte-level BPE of 4 000 tokens trained on them. The peers do what the published code does, one thread, no
-autograd: "lists" keeps the items of a node in Python lists as the release does, "tensors" has them ready as tensors.
+Titles are encoded by a byte-level BPE of 4 000 tokens trained on them. The peers do what the published code does, one
+thread, no autograd: "lists" keeps the items of a node in Python lists as the release does, "tensors" has them ready.
 """
 
-import csv
 import json
 import statistics
 import subprocess
@@ -23,9 +22,8 @@ TOKENS_MAX, BEAM = 16, 20
 
 
 def encode(file):
-    with open(file, newline="", encoding="utf-8") as rows:
-        titles = [r["title"] for r in csv.DictReader(rows) if r["title"] and "!\"#$%&" not in r["title"]]
-    titles = [t.lower() for t in titles]
+    with open(file, encoding="utf-8") as lines:
+        titles = [line.strip().lower() for line in lines]
     bpe = tokenizers.Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel()
     bpe.decoder = decoders.ByteLevel()
@@ -77,33 +75,28 @@ def main(program, file):
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     paths = encode(file)
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as out:
-        out.write("\n".join(" ".join(map(str, p)) for p in paths) + "\n")
-        out.flush()
-        ours = json.loads(subprocess.run([program, out.name, "4000"], check=True, capture_output=True).stdout)
-    print(json.dumps(ours, indent=1))
     peer = Peer(paths)
     generator = torch.Generator().manual_seed(1)
     scores = torch.randn(len(paths), generator=generator)
     branching = [[p[:d] for d in range(len(p)) if len(peer.legal[tuple(p[:d])]) > 1] for p in paths]
-    print(f"{len(paths)} items, {sum(map(len, paths)) / len(paths):.1f} tokens, "
-          f"{sum(map(len, branching)) / len(paths):.2f} branching, root {len(peer.legal[()])} children")
     chosen = [branching[i * len(paths) // BEAM] for i in range(BEAM)]
     prefixes = [tuple(b[len(b) // 2]) for b in chosen]
-    for vocabulary in (4000, 128256):
-        def run(nodes):
-            return median(200, lambda n: peer.targets(paths[n * 997 % len(paths)], scores, vocabulary, nodes))
+    found = {"items": len(paths), "tokens": sum(map(len, paths)) / len(paths), "children": len(peer.legal[()]), "by": []}
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as out:
+        out.write("\n".join(" ".join(map(str, p)) for p in paths) + "\n")
+        out.flush()
+        for vocabulary in (4_000, 128_256):
+            ours = json.loads(subprocess.run([program, out.name, str(vocabulary)], check=True, capture_output=True).stdout)
+            logits = torch.randn(BEAM, vocabulary, generator=generator)
 
-        targets, lists = run(peer.nodes), run(peer.lists)
-        logits = torch.randn(BEAM, vocabulary, generator=generator)
-        beam = median(300, lambda n: peer.step(prefixes, logits))
-        root = median(300, lambda n: peer.step([()], logits[:1]))
-        for name, theirs, mine in [("targets (lists)", lists, ours["targets_full"]),
-                                   ("targets (tensors)", targets, ours["targets_full"]),
-                                   ("targets, 64 kept", targets, ours["targets_kept"]),
-                                   ("step, beam of 20", beam, ours["step_beam"]),
-                                   ("step, root", root, ours["step_root"])]:
-            print(f"V {vocabulary:6}  {name:22} torch {theirs:9.1f} us   ours {mine:8.2f} us   {theirs / mine:7.1f} x")
+            def targets(nodes):
+                return median(200, lambda n: peer.targets(paths[n * 997 % len(paths)], scores, vocabulary, nodes))
+
+            found["by"].append({
+                "vocabulary": vocabulary, "ours": ours, "lists": targets(peer.lists), "tensors": targets(peer.nodes),
+                "beam": median(300, lambda n: peer.step(prefixes, logits)),
+                "root": median(300, lambda n: peer.step([()], logits[:1]))})
+    print(json.dumps(found))
 
 
 main(*sys.argv[1:])
