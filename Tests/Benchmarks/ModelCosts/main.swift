@@ -59,25 +59,20 @@ for length in [10, 100, 1_000, 10_000] {
 // The same by a model that reads the items before the window: at 512 stored items every event moves the oldest out.
 var reading = shape
 reading.older = .mean
-let mindful = ItemModelParameters(
-    ItemModelLayout(reading), seed: 1)
+let mindful = ItemModelParameters(ItemModelLayout(reading), seed: 1)
 for length in [100, 511] {
     var states = HistoryStateCache(mindful, capacity: 16)
     var history = Array((0..<Int32(length)))
     _ = states.state(of: 1, history: history, vector: vector)
-    line(
-        "one event appended to a history of \(length), older items read",
-        timed(300) { step in
-            history.append(Int32(length + step))
-            _ = states.state(of: 1, history: history, vector: vector)
-        })
-    line(
-        "the same with the oldest leaving",
-        timed(300) { step in
-            history.removeFirst()
-            history.append(Int32(length + 300 + step))
-            _ = states.state(of: 1, history: history, vector: vector)
-        })
+    measure("append \(length), older", 300) { step in
+        history.append(Int32(length + step))
+        _ = states.state(of: 1, history: history, vector: vector)
+    }
+    measure("append \(length), older, oldest leaves", 300) { step in
+        history.removeFirst()
+        history.append(Int32(length + 300 + step))
+        _ = states.state(of: 1, history: history, vector: vector)
+    }
 }
 
 let window = (0..<shape.historyMax).map { Int32(random.bits(90_000 + $0) % UInt64(itemCount)) }
