@@ -34,6 +34,15 @@ struct CheckConfigCommand: ParsableCommand {
     /// EX_CONFIG of sysexits.h; systemd does not restart after it (RestartPreventExitStatus=).
     static let configurationFault: Int32 = 78
 
+    /// The settings of a file, or of the place where they are looked for; every problem on stderr and the exit code
+    /// otherwise.
+    static func settings(_ file: String?) throws -> MillraceSettings {
+        do { return try MillraceSettings.loadChecked(argument: file) } catch {
+            writeError(error.problems.map { "\($0)\n" }.joined())
+            throw ExitCode(configurationFault)
+        }
+    }
+
     private struct Outcome: Encodable {
         var file: String?
         var valid: Bool

@@ -25,11 +25,7 @@ struct DoctorCommand: ParsableCommand {
     }
 
     func run() throws {
-        let settings: MillraceSettings
-        do { settings = try MillraceSettings.loadChecked(argument: config) } catch {
-            writeError(error.problems.map { "\($0)\n" }.joined())
-            throw ExitCode(CheckConfigCommand.configurationFault)
-        }
+        let settings = try CheckConfigCommand.settings(config)
         good("settings", SettingsFile.path(argument: config) ?? "the embedded defaults")
         let assembly = Assembly(settings: settings, clock: SystemClock())
         // Every check runs, so that one visit finds everything.

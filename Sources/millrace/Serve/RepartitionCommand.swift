@@ -35,11 +35,7 @@ struct RepartitionCommand: ParsableCommand {
     }
 
     func run() throws {
-        let settings: MillraceSettings
-        do { settings = try MillraceSettings.loadChecked(argument: config) } catch {
-            writeError(error.problems.map { "\($0)\n" }.joined())
-            throw ExitCode(CheckConfigCommand.configurationFault)
-        }
+        let settings = try CheckConfigCommand.settings(config)
         let assembly = Assembly(settings: settings, clock: SystemClock())
         let kafka = try assembly.kafka()
         let count: Int32

@@ -19,13 +19,7 @@ struct ServeCommand: ParsableCommand {
 
     func run() throws {
         var signals = Signals()
-        let settings: MillraceSettings
-        do {
-            settings = try MillraceSettings.loadChecked(argument: config)
-        } catch {
-            writeError(error.problems.map { "\($0)\n" }.joined())
-            throw ExitCode(CheckConfigCommand.configurationFault)
-        }
+        let settings = try CheckConfigCommand.settings(config)
         let daemon = Daemon(settings: settings, clock: SystemClock())
         let code = daemon.run(&signals, configurationFile: config)
         throw ExitCode(code)
