@@ -98,7 +98,8 @@ public struct Combiner: Sendable {
     /// Whether anything was learnt that could order a list.
     public var isReady: Bool { weights.version > 0 }
 
-    /// What serves now: the second stage unless the first, or a source alone, has gained more lately.
+    /// What serves now: the second stage, once there is enough to learn it from, unless the first, or a source alone,
+    /// has gained more lately.
     public var ordering: Ordering { ordering(among: FeatureSet(Feature.sources)) }
 
     /// The same among the sources that a list has.
@@ -117,6 +118,7 @@ public struct Combiner: Sendable {
         return best
     }
 
+    /// Some 440 weights learn a few hundred lists by heart.
     private var mayUseShortList: Bool {
         configuration.usesShortList
             && lists.count >= min(configuration.shortListListsMin, configuration.listsMax)

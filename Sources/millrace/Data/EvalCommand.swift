@@ -186,7 +186,7 @@ struct EvalCommand: ParsableCommand {
         _ folder: ItemModelFolder?, _ catalogue: [ItemRecord], in evaluator: Evaluator
     ) {
         guard let folder, judgesMixture, retrainEpochs == 0 else { return }
-        let model = ServedModel(folder)
+        let model = ServedModel(folder, summaryTokens: Self.summaryTokens(folder))
         var encoder = ItemScorer(folder.parameters)
         let items = catalogue.map(\.id.key)
         let tokens = catalogue.map { folder.tokens(of: $0.title) }
