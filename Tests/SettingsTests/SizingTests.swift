@@ -50,7 +50,7 @@ struct SizingTests {
         #expect(abs((plan.eventsPerSecondMax ?? 0) - 62_786) < 1)
         // 100 items make 10 000 pairs at most, of the 45 000 that histories of ten hold.
         #expect(plan.pairsPossible == 10_000)
-        let redis = [
+        let redis: [Double] = [
             140_000.0, 80_000, 10_000, 64_000, 19_600, 2 * (100_000 + 1_500 * 8_192),
             2 * 16_777_216,
         ]
@@ -154,7 +154,7 @@ struct SizingTests {
         var settings = MillraceSettings()
         settings.teachers.enabled = ["ease"]
         let numbers = Numbers(
-            users: 1e9, items: 1e8, events: 5e4, lists: 1e5, feeds: 1e8, history: 600)
+            users: 1e9, items: 1e8, events: 5e4, lists: 1e4, feeds: 1e8, history: 600)
         let warnings = try numbers.plan(settings).warnings
         for key in [
             "rules.pairs-max", "redis.users-bytes-max", "catalogue.items-max", "feeds.watched-max",

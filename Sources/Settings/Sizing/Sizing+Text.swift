@@ -2,6 +2,7 @@
 
 extension Sizing {
     private static let labelColumns = 44
+    private static let columns = 100
 
     /// The plan for people: totals first, then what each is made of.
     public var text: String {
@@ -29,6 +30,10 @@ extension Sizing {
         }
         lines += section("into Redis", redisIn) { Self.text(bytes: $0) + "/s" }
         lines += section("out of Redis", redisOut) { Self.text(bytes: $0) + "/s" }
+        if load.feeds > 0 {
+            lines.append(
+                Self.line("all feeds are gone round in", Self.text(seconds: feedRoundSeconds)))
+        }
         lines += [
             Self.line("Redis reads its file in", Self.text(seconds: redisLoadSeconds)),
             Self.line("interactions in Kafka, a day, one copy", Self.text(bytes: kafkaPerDay)),
@@ -44,7 +49,7 @@ extension Sizing {
                 Self.line("gives out first", "\(first.name), at \(Self.short(first.factor)) x this")
             )
         }
-        lines += warnings.flatMap { ["", "! " + $0] }
+        lines += warnings.flatMap { [""] + Self.wrapped("! " + $0) }
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -60,6 +65,19 @@ extension Sizing {
                     "  " + $0.name,
                     "  " + text($0.value) + " (\(Self.percent($0.value / sum.total)))")
             }
+    }
+
+    private static func wrapped(_ text: String) -> [String] {
+        var lines = [""]
+        for word in text.split(separator: " ") {
+            let line = lines[lines.count - 1]
+            if !line.isEmpty, line.count + 1 + word.count > columns {
+                lines.append("  " + word)
+            } else {
+                lines[lines.count - 1] += (line.isEmpty ? "" : " ") + word
+            }
+        }
+        return lines
     }
 
     private static func line(_ name: String, _ value: String) -> String {
@@ -102,7 +120,9 @@ extension Sizing {
             ? significant(seconds / 60) + " min" : significant(seconds / 3_600) + " h"
     }
 
-    static func percent(_ share: Double) -> String { significant(share * 100) + " %" }
+    static func percent(_ share: Double) -> String {
+        share > 0 && share < 0.01 ? "under 1 %" : short((share * 100).rounded()) + " %"
+    }
 
     private static func scaled(_ value: Double, by base: Double, _ units: [String]) -> String {
         var (rest, index) = (value, 0)
@@ -115,14 +135,18 @@ extension Sizing {
     }
 }
 
+extension UnitCost.Facts {
+    fileprivate var amount: String {
+        unit == "B" ? Sizing.text(bytes: value) : "\(Sizing.significant(value)) \(unit)"
+    }
+}
+
 extension UnitCost {
     /// All unit costs as a table for people.
     public static var table: String {
         let rows = allCases.map { cost in
             [
-                cost.rawValue, "\(Sizing.short(cost.facts.value)) \(cost.facts.unit)",
-                cost.facts.what,
-                cost.facts.source,
+                cost.rawValue, cost.facts.amount, cost.facts.what, cost.facts.source,
             ]
         }
         let widths = (0..<3).map { column in rows.map { $0[column].count }.max() ?? 0 }

@@ -7,39 +7,41 @@ extension Sizing {
 
     private func engineWarnings(_ unit: Units) -> [String] {
         var warnings: [String] = []
-        let shared = load.eventsPerSecond * unit.shared
+        let shared = unit.load.eventsPerSecond * unit.shared
         if groups > 1 {
             warnings.append(
                 """
-                No number of instances bears this in one group: part the users into \
+                No number of instances up to \(Self.instancesMax) bears this in one group: part the users into \
                 \(Self.short(Double(groups))) groups, each with topics, kafka.group and redis.prefix of \
                 its own. They share no counts: each learns from its own users only.
                 """)
         }
         if groups > 1 || shared > Self.plannedUse / 2,
             let interval = unit.quieterInterval(Self.plannedUse / 4)
+                ?? unit.quieterInterval(Self.plannedUse / 2),
+            interval > unit.settings.mixture.learnInterval
         {
             var settings = unit.settings
             settings.mixture.learnInterval = interval
             let quieter = Units(unit.load, settings, unit.costs)
             let instances =
-                quieter.instances(unit.load).map { "\($0) instances" } ?? "still not one group"
+                quieter.instances(unit.load).map { "it is \($0) instances" }
+                ?? "it is fewer groups"
             let perSecond = Self.short(unit.load.eventsPerSecond / Double(interval))
             warnings.append(
                 """
                 What every instance does for all events takes \
                 \(Self.percent(shared / Self.plannedUse)) of its engine's planned time. With \
                 mixture.learn-interval: \(interval), which still learns from \(perSecond) lists a \
-                second, it is \(instances).
+                second, \(instances).
                 """)
         }
-        let round = engineLane.parts.first { $0.name.hasPrefix("feeds: all") }
-        if let round, round == engineLane.dominating {
+        if feedRoundSeconds > unit.settings.feeds.refreshInterval.inSeconds {
             warnings.append(
                 """
-                Most of the work is to go round all feeds for what others changed: a longer \
-                feeds.refresh-interval makes it less. Feeds of users who did something come first \
-                anyway.
+                Feeds of users who did nothing hear of what others changed every \
+                \(Self.text(seconds: feedRoundSeconds)), not every feeds.refresh-interval. Those of \
+                users who did something come first anyway.
                 """)
         }
         let watched = load.feeds / Double(instances)

@@ -41,6 +41,8 @@ public struct Sizing: Sendable, Encodable {
     public static let partitionsPerInstance = 2
     /// A Redis that takes longer to read its file is too large.
     public static let redisLoadSecondsMax = 600.0
+    /// Of the engine's lane, what going round all feeds may take: 2 ms of every 10.
+    static let feedRoundUse = 0.2
     /// The bound of `mixture.learn-interval`.
     static let learnIntervalMax = 1_000_000
     /// Edits in Redis while a checkpoint is written, and versions of a checkpoint meanwhile.
@@ -88,6 +90,9 @@ public struct Sizing: Sendable, Encodable {
     public private(set) var stateBytes: Double
     /// Distinct pairs of items, were items chosen at random: skewed logs have fewer.
     public private(set) var pairsPossible: Double
+    /// From one list of a watched user who did nothing to the next, for what others changed: not planned for, done in
+    /// the lane's free time.
+    public private(set) var feedRoundSeconds: Double
     /// Events a second that a group of any size bears, and one instance without lists; nil: without limit.
     public private(set) var eventsPerSecondMax: Double?
     public private(set) var eventsPerSecondAlone: Double?
@@ -113,12 +118,15 @@ public struct Sizing: Sendable, Encodable {
             "counting the others' events": others * unit.peer,
             "learning from all events": part.eventsPerSecond * unit.learn,
             "lists": part.listsPerSecond * unit.list / count,
-            "feeds: lists of users who did something": unit.changedFeeds(part) * unit.feed / count,
-            "feeds: all, every feeds.refresh-interval": unit.roundFeeds(part) * unit.feed / count,
+            "feeds of users who did something": unit.changedFeeds(part) * unit.feed / count,
         ])
-        let lists = part.listsPerSecond + unit.changedFeeds(part) + unit.roundFeeds(part)
+        let lists = part.listsPerSecond + unit.changedFeeds(part)
+        let interval = max(0.001, settings.feeds.refreshInterval.inSeconds)
+        let round = part.feeds / count * unit.feed
+        feedRoundSeconds = max(interval, round / Self.feedRoundUse)
         processor = SizingSum([
             "engine": engineLane.total,
+            "engine, going round all feeds": round / feedRoundSeconds,
             "combiner": part.eventsPerSecond * unit.fit,
             "socket": lists / count * costs[.reply] / 1e6,
             "all others":
@@ -222,14 +230,10 @@ extension Sizing {
             load.feeds * load.eventsPerSecond / load.users
         }
 
-        func roundFeeds(_ load: SizingLoad) -> Double {
-            load.feeds / max(0.001, settings.feeds.refreshInterval.inSeconds)
-        }
-
         /// Work that is shared out over instances, beyond what each has of every event.
         private func divisible(_ load: SizingLoad) -> Double {
             load.eventsPerSecond * max(0, fold - peer) + load.listsPerSecond * list
-                + (changedFeeds(load) + roundFeeds(load)) * feed
+                + changedFeeds(load) * feed
         }
 
         /// The fewest that keep the engine's lane within its planned use; nil when no number does.
