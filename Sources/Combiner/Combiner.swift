@@ -8,7 +8,7 @@
 
 public struct CombinerConfiguration: Sendable, Hashable {
     /// Scored lists kept to learn from.
-    public var listsMax = 1_500
+    public var listsMax = 3_000
     /// Fitted anew after so many scored lists.
     public var refitInterval = 500
     /// Scored lists between the beginning of a fit and the first list that it orders.
@@ -21,8 +21,8 @@ public struct CombinerConfiguration: Sendable, Hashable {
     public var shortListListsMin = 1_000
     /// Places of the first stage that the second one orders.
     public var shortListCount = 50
-    /// Passes of the second stage a fit.
-    public var passes = 8
+    /// Passes of the second stage a fit, which goes on from the fit before.
+    public var passes = 4
     public var seed: UInt64 = 1
 
     public init() {}

@@ -1,6 +1,6 @@
 // A list as it is kept to learn from: the features it has, in half precision.
 //
-// 1 500 lists of 200 candidates are 80 MB as they are scored and an eighth of that here, which is what a checkpoint can
+// 3 000 lists of 200 candidates are 160 MB as they are scored and an eighth of that here, which is what a checkpoint can
 // bear. Fits read the same halves that are stored, so that a restart changes nothing.
 
 /// A list whose target was among the candidates.

@@ -27,6 +27,7 @@ public struct MixtureConfiguration: Sendable, Hashable {
     public static var fixedSplit: Self {
         var configuration = Self()
         configuration.combiner.listsMax = 5_000
+        configuration.combiner.passes = 8  // of a single fit
         return configuration
     }
 

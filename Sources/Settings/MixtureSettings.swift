@@ -6,7 +6,7 @@ public struct MixtureSettings: Sendable, Hashable {
     public var shortList = true
     public var model = true
     public var tokenHead = false
-    public var listsMax = 1_500
+    public var listsMax = 3_000
     public var refitInterval = 500
 
     public init() {}

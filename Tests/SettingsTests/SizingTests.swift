@@ -51,7 +51,7 @@ struct SizingTests {
         // 100 items make 10 000 pairs at most, of the 45 000 that histories of ten hold.
         #expect(plan.pairsPossible == 10_000)
         let redis: [Double] = [
-            140_000.0, 80_000, 10_000, 64_000, 19_600, 2 * (100_000 + 1_500 * 8_192),
+            140_000.0, 80_000, 10_000, 64_000, 19_600, 2 * (100_000 + 3_000 * 8_192),
             2 * 16_777_216,
         ]
         #expect(plan.redisMemory.parts.map(\.value) == redis)
