@@ -147,6 +147,9 @@ public final class Engine {
 
     // MARK: - Serving
 
+    /// The identifier of an item with a record.
+    public func id(of item: ItemKey) -> ItemID? { catalogue.id(of: item) }
+
     /// The best `count` items for a user, best first.
     public func recommend(
         _ state: UserState, session: [ItemKey] = [], candidates: [ItemKey]? = nil,
