@@ -84,11 +84,6 @@ public struct Catalogue: Sendable {
 
     public subscript(_ key: ItemKey) -> CatalogueEntry? { entries[key] }
 
-    /// The identifier alone: a copy of the whole entry would count all its references.
-    func id(of key: ItemKey) -> ItemID? {
-        entries.index(forKey: key).map { entries.values[$0].id }
-    }
-
     public var all: some Collection<CatalogueEntry> { entries.values }
 
     public mutating func set(
