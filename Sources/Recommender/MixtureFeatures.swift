@@ -44,7 +44,7 @@ struct FeatureMaker {
     /// Items of a history that tell a user's taste.
     private static let latestCount = 10
 
-    /// A row an item. Each table is gone to once for all of them: gone to item by item, its references would be counted.
+    /// A row an item. Each table is gone to once for all of them: item by item, its references would be counted.
     func rows(of numbers: [KeyIndex.Number]) -> [FeatureRow] {
         var rows = Array(repeating: FeatureRow.zero, count: numbers.count)
         let last = statistics.popularities.count - 1
