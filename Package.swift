@@ -229,7 +229,7 @@ let package = Package(
                 "Transformer", "LanguageModel", "ModelServer", "TestKit", nioHTTP1,
             ]),
         tests("TelemetryTests", ["Telemetry", "OperationsServer", "TestKit"]),
-        tests("SettingsTests", ["Settings", "Filters", "TestKit"]),
+        tests("SettingsTests", ["Settings", "Filters", "Interactions", "Teachers", "TestKit"]),
         tests(
             "DaemonTests",
             [

@@ -109,12 +109,26 @@ enum ShortListStage {
         return weights
     }
 
-    /// Passes of Adam over the lists in an order drawn from `seed`. Weights are pulled to where they began: the units
-    /// to nothing, the skip to the first stage.
+    /// Steps of one length never settle, so this is the mean over the second half of them (Polyak and Juditsky 1992).
     static func fit(
         _ start: ShortListWeights, _ lists: [ShortList], passes: Int, seed: UInt64
     ) -> ShortListWeights {
-        guard !lists.isEmpty else { return start }
+        let count = passes * ((lists.count + batch - 1) / batch)
+        guard count > 0 else { return start }
+        var mean = zero
+        descend(start, lists, passes: passes, seed: seed) { step, weights in
+            let averaged = step - count / 2
+            if averaged > 0 { mean.move(to: weights, by: 1 / Float(averaged)) }
+        }
+        return mean
+    }
+
+    /// Passes of Adam over the lists in an order drawn from `seed`. Weights are pulled to where they began: the units
+    /// to nothing, the skip to the first stage. `seen` is told the weights after every step, counted from 1.
+    static func descend(
+        _ start: ShortListWeights, _ lists: [ShortList], passes: Int, seed: UInt64,
+        seen: (Int, ShortListWeights) -> Void
+    ) {
         var weights = start
         var first = zero
         var second = zero
@@ -131,9 +145,9 @@ enum ShortListStage {
                 for index in part { _ = accumulate(weights, lists[index], into: &gradient) }
                 steps += 1
                 adam(&weights, gradient, 1 / Float(part.count), &first, &second, steps)
+                seen(steps, weights)
             }
         }
-        return weights
     }
 
     private static func adam(

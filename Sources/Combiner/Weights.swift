@@ -27,6 +27,16 @@ struct ShortListWeights: Sendable, Hashable {
         skip = Array(repeating: 0, count: Self.inputCount)
         skip[Self.scorePlace] = 1
     }
+
+    /// Goes this share of the way to others.
+    mutating func move(to other: ShortListWeights, by share: Float) {
+        bias += (other.bias - bias) * share
+        out += (other.out - out) * share
+        for input in hidden.indices {
+            hidden[input] += (other.hidden[input] - hidden[input]) * share
+            skip[input] += (other.skip[input] - skip[input]) * share
+        }
+    }
 }
 
 /// Steele, Lea and Flood (2014).

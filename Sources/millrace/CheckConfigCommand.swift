@@ -36,8 +36,13 @@ struct CheckConfigCommand: ParsableCommand {
 
     /// The settings of a file, or of the place where they are looked for; every problem on stderr and the exit code
     /// otherwise.
-    static func settings(_ file: String?) throws -> MillraceSettings {
-        do { return try MillraceSettings.loadChecked(argument: file) } catch {
+    static func settings(
+        _ file: String?, checkingSecrets: Bool = true
+    ) throws -> MillraceSettings {
+        do {
+            return try MillraceSettings.loadChecked(
+                argument: file, checkingSecrets: checkingSecrets)
+        } catch {
             writeError(error.problems.map { "\($0)\n" }.joined())
             throw ExitCode(configurationFault)
         }

@@ -12,7 +12,8 @@ struct Millrace: ParsableCommand {
         version: version,
         subcommands: [
             ServeCommand.self, DemoCommand.self, ReplayCommand.self, DoctorCommand.self,
-            CheckConfigCommand.self, RepartitionCommand.self, RecommendCommand.self,
+            CheckConfigCommand.self, PlanCommand.self, RepartitionCommand.self,
+            RecommendCommand.self,
             WatchCommand.self,
             ExplainCommand.self, ImportCommand.self, SimulateCommand.self, EvalCommand.self,
             TrainCommand.self, TrainRankerCommand.self, RefreshCommand.self, ModelCommand.self,

@@ -3,6 +3,7 @@
 A part that is measured again replaces its own file only, so an interrupted run, or one of a single part, loses nothing.
 """
 
+import ctypes
 import datetime
 import json
 import os
@@ -84,7 +85,18 @@ def machine():
     cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo")
                 if line.startswith("model name")), "unknown")
     redis = subprocess.run(["redis-server", "--version"], capture_output=True, text=True).stdout.split()[2]
-    return f"{os.cpu_count()} x {cpu}, Redis {redis.removeprefix('v=')}, Linux {os.uname().release}"
+    return f"{os.cpu_count()} x {cpu}, Redis {redis.removeprefix('v=')}, {linear_algebra()}, Linux {os.uname().release}"
+
+
+def linear_algebra():
+    """OpenBLAS, and the processor whose kernels it chose."""
+    try:
+        library = ctypes.CDLL("libopenblas.so.0")
+    except OSError:
+        return "no OpenBLAS"
+    library.openblas_get_config.restype = library.openblas_get_corename.restype = ctypes.c_char_p
+    version = " ".join(library.openblas_get_config().decode().split()[:2])
+    return f"{version} with kernels for {library.openblas_get_corename().decode()}"
 
 
 def write(found, missing, out):

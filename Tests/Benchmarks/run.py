@@ -29,6 +29,9 @@ MEASUREMENTS = [
     (["P9"], teachers.teachers), (["P10", "P11"], crowd.crowd), (["P12"], ingest.scaling), (["P13"], start.start),
 ]
 
+# Settings of somebody's shell that make OpenBLAS compute as on another processor, ours and that of numpy and implicit.
+CHOSEN_KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
 
 def note(text):
     print(text, file=sys.stderr, flush=True)
@@ -85,6 +88,8 @@ def main():
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what a part has started ends with it
     chosen = set(options.only.split(","))
+    for name in CHOSEN_KERNELS:
+        os.environ.pop(name, None)
     run, store, missing, failed = Run(options), Store(options.work), {}, False
     os.makedirs(options.out, exist_ok=True)
     for numbers, measure in MEASUREMENTS:

@@ -41,7 +41,7 @@ struct CombinerTests {
         configuration.fitDelay = 4
         configuration.listsMin = 30
         configuration.listsMax = 100
-        configuration.passes = 2
+        configuration.passes = 6
         configuration.shortListCount = 6
         var combiner = Combiner(configuration)
         for list in lists(125, seed: seed) { combiner.learn(list) }
@@ -239,6 +239,39 @@ struct CombinerTests {
         #expect(fitted().weights.encoded() == fitted().weights.encoded())
         #expect(fitted().weights.digest != fitted(8).weights.digest)
         #expect(fitted().weights.version == 2)
+    }
+
+    @Test("what the second stage learns is the mean over the second half of its steps")
+    func averaged() {
+        // Three steps a pass.
+        let short = lists(150, size: 5).map { scored in
+            ShortList(
+                rows: scored.list.rows, scores: [0.5, -0.2, 0.1, 0.3, -0.7],
+                context: scored.list.context, target: scored.target ?? 0)
+        }
+        for passes in 1...4 {
+            var seen: [ShortListWeights] = []
+            ShortListStage.descend(ShortListWeights(), short, passes: passes, seed: 5) {
+                #expect($0 == seen.count + 1)
+                seen.append($1)
+            }
+            #expect(seen.count == 3 * passes)
+            let half = seen.suffix(3 * passes - 3 * passes / 2)
+            let fitted = ShortListStage.fit(ShortListWeights(), short, passes: passes, seed: 5)
+            func differs(_ path: KeyPath<ShortListWeights, Float>) -> Bool {
+                let mean = half.reduce(0) { $0 + Double($1[keyPath: path]) } / Double(half.count)
+                return abs(mean - Double(fitted[keyPath: path])) > 1e-6
+            }
+            for unit in [0, 15] {
+                #expect(!differs(\.out[unit]) && !differs(\.bias[unit]))
+                #expect(!differs(\.hidden[Feature.rules.rawValue][unit]))
+            }
+            #expect(!differs(\.skip[ShortListWeights.scorePlace]))
+            #expect(fitted != seen.last || half.count == 1)
+        }
+        let start = ShortListWeights(seed: 9)
+        #expect(ShortListStage.fit(start, [], passes: 8, seed: 1) == start)
+        #expect(ShortListStage.fit(start, short, passes: 0, seed: 1) == start)
     }
 
     @Test("fitting finds what makes targets, and the mixture serves")

@@ -202,14 +202,17 @@ final class Bookkeeper: LogConsumer {
             batch.partition, nextOffset: batch.nextOffset, recordCount: batch.recordCount)
     }
 
-    /// Applies what was held and holds nothing any more.
+    /// Applies what was held and holds nothing any more. What arrives meanwhile is held too: it comes after what was.
     func letGo() {
-        let held = state.withLock { state in
-            state.holds = false
-            defer { state.held = [] }
-            return state.held
+        while true {
+            let held = state.withLock { state in
+                state.holds = !state.held.isEmpty
+                defer { state.held = [] }
+                return state.held
+            }
+            guard !held.isEmpty else { return }
+            for batch in held { apply(batch) }
         }
-        for batch in held { apply(batch) }
     }
 
     func received(_ batch: ItemBatch) {
