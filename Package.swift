@@ -262,8 +262,8 @@ if Context.environment["MILLRACE_BENCHMARKS"] != nil {
         .executableTarget(
             name: "InstructionCounts",
             dependencies: [
-                "Interactions", "RecordDecoding", "Teachers", "Recommender", "WireProtocol",
-                "TestKit",
+                "Combiner", "Interactions", "RecordDecoding", "Teachers", "Recommender",
+                "WireProtocol", "TestKit",
             ],
             path: "Tests/Benchmarks/InstructionCounts", swiftSettings: strict),
         .executableTarget(

@@ -227,9 +227,9 @@ extension Coordinator {
 
     private func listed(_ items: [ListedItem], by source: String) -> [RecommendedItem] {
         items.compactMap { item in
-            engine.catalogue[item.item].map {
+            engine.id(of: item.item).map {
                 RecommendedItem(
-                    id: $0.id, score: item.score, source: source, propensity: item.propensity)
+                    id: $0, score: item.score, source: source, propensity: item.propensity)
             }
         }
     }
@@ -246,9 +246,9 @@ extension Coordinator {
     }
 
     private func place(_ item: ListedItem) -> RecommendedItem? {
-        engine.catalogue[item.item].map { entry in
+        engine.id(of: item.item).map { id in
             RecommendedItem(
-                id: entry.id, score: item.score,
+                id: id, score: item.score,
                 source: item.source
                     ?? (item.ruleScore * 2 >= item.score && item.ruleScore > 0
                         ? "rules" : "popularity"),

@@ -106,9 +106,9 @@ extension Coordinator {
         reply(
             .success(
                 (items ?? []).compactMap { item in
-                    engine.catalogue[item.item].map {
+                    engine.id(of: item.item).map {
                         RecommendedItem(
-                            id: $0.id, score: item.score,
+                            id: $0, score: item.score,
                             source: sources[item.item]?.rawValue ?? "rules",
                             propensity: item.propensity)
                     }

@@ -125,7 +125,7 @@ extension Coordinator {
 
     /// An item's identifier, or its key where only events have named it.
     func name(of key: ItemKey) -> String {
-        engine.catalogue[key]?.id.text ?? "#" + String(key, radix: 16)
+        engine.id(of: key)?.text ?? "#" + String(key, radix: 16)
     }
 
     public func user(

@@ -147,6 +147,10 @@ public final class Engine {
 
     // MARK: - Serving
 
+    /// The identifier of an item with a record. Who asks `catalogue` from outside copies it: a reference counted for
+    /// each of its tables, at each place of a list.
+    public func id(of item: ItemKey) -> ItemID? { catalogue[item]?.id }
+
     /// The best `count` items for a user, best first.
     public func recommend(
         _ state: UserState, session: [ItemKey] = [], candidates: [ItemKey]? = nil,

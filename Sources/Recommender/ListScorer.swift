@@ -92,7 +92,8 @@ public struct ListScorer: Sendable {
                 offer(number, in: &round)
             }
         } else {
-            for number in scores.touched { offer(number, in: &round) }
+            for number in order.leaders { offer(number, in: &round) }
+            offerTouched(order, in: &round)
             offerPopular(order, itemCount: statistics.items.count, in: &round)
         }
         return round.best.sorted().map {
@@ -160,7 +161,7 @@ public struct ListScorer: Sendable {
 
     private func offer(_ number: KeyIndex.Number, in round: inout Round) {
         let plain = scores[number] + round.backoff * round.popularity.share(number)
-        guard round.best.admits(round.isOpen ? plain : round.gate.bound(plain, .linear)),
+        guard round.couldEnter(plain),
             stamps[Int(number)] != self.round,
             round.catalogue.isRecommendable(number, now: round.request.now)
         else { return }
@@ -170,16 +171,23 @@ public struct ListScorer: Sendable {
         round.best.offer(Candidate(number: number, key: key, score: score))
     }
 
+    /// Touched items beyond the leaders, whose share cannot exceed the last leader's: it is asked for only where that
+    /// much would do.
+    private func offerTouched(_ order: PopularityOrder, in round: inout Round) {
+        let share = order.leaders.last.map { round.popularity.share($0) } ?? 0
+        let most = round.backoff * share
+        for number in scores.touched where round.couldEnter(scores[number] + most) {
+            if !order.leads(number) { offer(number, in: &round) }
+        }
+    }
+
     /// Untouched items, most popular first, until none can enter any more.
     private mutating func offerPopular(
         _ order: PopularityOrder, itemCount: Int, in round: inout Round
     ) {
-        for number in order.top {
-            let share = round.backoff * round.popularity.share(number)
-            guard round.best.admits(round.isOpen ? share : round.gate.bound(share, .linear)) else {
-                return
-            }
-            if scores[number] == 0 { offer(number, in: &round) }
+        for (place, number) in order.top.enumerated() {
+            guard round.couldEnter(round.backoff * round.popularity.share(number)) else { return }
+            if place >= order.leaders.count, scores[number] == 0 { offer(number, in: &round) }
         }
         // The order is exhausted: everything not in it, which is rare or the list is long.
         if round.best.isFull, order.isComplete { return }
@@ -208,4 +216,9 @@ private struct Round {
     /// Asking the gate about an item counts a reference, which most lists need not pay.
     let isOpen: Bool
     var gate: ListGate { request.gate }
+
+    /// Whether an item of this score, its boosts not counted, may be among the best.
+    func couldEnter(_ plain: Double) -> Bool {
+        best.admits(isOpen ? plain : gate.bound(plain, .linear))
+    }
 }

@@ -91,13 +91,10 @@ struct Mixer {
     var combiner: Combiner
     var trend = CategoryTrend()
     var ranker = RankerStage()
-    private let main: SequentialRules
-    private let slow = SequentialRules(RuleParameters(recency: .geometric(0.8), backoff: 0.3))
-    private let baskets = SequentialRules(RuleParameters.baskets)
+    private let main: RuleParameters
     private let neighbours = ItemNeighbours()
-    private var rules = SparseScores()
-    private var slowRules = SparseScores()
-    private var basketRules = SparseScores()
+    /// Lanes: the served ones, those whose older items count for more, and the ones for baskets.
+    private var rules: RuleFamily
     private var recentRules = SparseScores()
     private var recentNeighbours = SparseScores()
     private var together = SparseScores()
@@ -113,7 +110,9 @@ struct Mixer {
     init(_ configuration: MixtureConfiguration, rules: RuleParameters) {
         self.configuration = configuration
         combiner = Combiner(configuration.combiner)
-        main = SequentialRules(rules)
+        main = rules
+        let slow = RuleParameters(recency: .geometric(0.8), backoff: 0.3)
+        self.rules = RuleFamily([rules, slow, .baskets].map { SequentialRules($0) })
     }
 
     /// The token head is asked where its answer is made use of.
@@ -134,7 +133,7 @@ struct Mixer {
         _ request: MixtureRequest, model: ModelColumn?, statistics: Statistics,
         order: PopularityOrder, catalogue: Catalogue
     ) -> CandidateList {
-        let recentKeys = request.recent(atMost: main.parameters.sourcesMax)
+        let recentKeys = request.recent(atMost: main.sourcesMax)
         let items = statistics.items
         let recent = recentKeys.compactMap { items.number(of: $0) }
         mark(request, items)
@@ -150,13 +149,19 @@ struct Mixer {
                                 && request.gate.passes(number))
                 }
             } ?? proposals(request, model, statistics, order, catalogue)
-        numbers.sort { items.keys[Int($0)] < items.keys[Int($1)] }
+        let keyed = numbers.map { (key: items.keys[Int($0)], number: $0) }
+            .sorted { $0.key < $1.key }
+        numbers = keyed.map(\.number)
         let maker = FeatureMaker(
             recent: recent, seen: seen, now: request.now, statistics, catalogue, trend)
+        var rows = maker.rows(of: numbers)
+        let popularity = statistics.popularity
+        for (place, number) in numbers.enumerated() {
+            complete(&rows[place], of: number, share: popularity.share(number), model)
+        }
         return CandidateList(
-            items: numbers.map { items.keys[Int($0)] },
-            values: numbers.map { row(of: $0, maker, model) },
-            present: present(statistics, model), context: request.context)
+            items: keyed.map(\.key), values: rows, present: present(statistics, model),
+            context: request.context)
     }
 
     private mutating func mark(_ request: MixtureRequest, _ items: KeyIndex) {
@@ -178,15 +183,10 @@ struct Mixer {
         _ statistics: Statistics
     ) {
         let count = statistics.items.count
-        rules.begin(count)
-        slowRules.begin(count)
-        basketRules.begin(count)
         recentRules.begin(count)
         recentNeighbours.begin(count)
         together.begin(count)
-        main.add(recent: recentKeys, from: statistics, to: &rules)
-        slow.add(recent: recentKeys, from: statistics, to: &slowRules)
-        baskets.add(recent: recentKeys, from: statistics, to: &basketRules)
+        rules.score(recent: recentKeys, from: statistics)
         if statistics.cooccurrences.pairCount > 0 {
             neighbours.score(TeacherUser(items: recentKeys), from: statistics, into: &together)
         }
@@ -216,36 +216,57 @@ struct Mixer {
                 proposed.append(number)
             }
         }
-        func propose(
-            _ source: String, _ some: [KeyIndex.Number], _ score: (KeyIndex.Number) -> Double
-        ) {
+        func offer(_ number: KeyIndex.Number, _ score: Double, to best: inout TopList) {
+            guard best.admits(score), !hidden.contains(number),
+                catalogue.isRecommendable(number, now: request.now), request.gate.passes(number)
+            else { return }
+            best.offer(Candidate(number: number, key: keys[Int(number)], score: score))
+        }
+        func propose(_ source: String, _ fill: (inout TopList) -> Void) {
             var best = TopList(limit: configuration.proposalsMax)
-            for number in some {
-                let value = score(number)
-                guard value > -.infinity, best.admits(value), !hidden.contains(number),
-                    catalogue.isRecommendable(number, now: request.now),
-                    request.gate.passes(number)
-                else { continue }
-                best.offer(Candidate(number: number, key: keys[Int(number)], score: value))
+            fill(&best)
+            enter(best.heap.map(\.number), from: source)
+        }
+        propose("popularity") { best in
+            let values = statistics.popularity.values
+            for number in order.top {
+                let value = Double(values[Int(number)])
+                guard best.admits(value) else { return }
+                offer(number, value, to: &best)
             }
-            enter(best.sorted().map(\.number), from: source)
         }
-        let popularities = statistics.popularities
-        propose("popularity", order.top) { Double(popularities[0].values[Int($0)]) }
-        if popularities.count > 1 {
-            let slow = popularities[popularities.count - 1]
-            propose("popularity-slow", order.top) { Double(slow.values[Int($0)]) }
+        if statistics.popularities.count > 1 {
+            propose("popularity-slow") { best in
+                let values = statistics.popularities[statistics.popularities.count - 1].values
+                for number in order.top { offer(number, Double(values[Int(number)]), to: &best) }
+            }
         }
-        let backoff = main.parameters.backoff
         let popularity = statistics.popularity
-        for (source, scores) in [("rules", rules), ("rules-basket", basketRules)] {
-            propose(source, scores.touched) { scores[$0] + 0.1 * backoff * popularity.share($0) }
+        for (source, lane) in [("rules", 0), ("rules-basket", 2)] {
+            func score(_ number: KeyIndex.Number) -> Double {
+                rules[number][lane] + 0.1 * main.backoff * popularity.share(number)
+            }
+            propose(source) { best in
+                for number in order.leaders where rules[number][lane] > 0 {
+                    offer(number, score(number), to: &best)
+                }
+                // No other has a greater share than the last leader.
+                let share = order.leaders.last.map { popularity.share($0) } ?? 0
+                let most = 0.1 * main.backoff * share
+                for number in rules.touched {
+                    let rule = rules[number][lane]
+                    guard rule > 0, best.admits(rule + most), !order.leads(number) else { continue }
+                    offer(number, score(number), to: &best)
+                }
+            }
         }
         for (source, scores) in [
             ("recent-rules", recentRules), ("recent-neighbours", recentNeighbours),
             ("neighbours", together),
         ] {
-            propose(source, scores.touched) { scores[$0] }
+            propose(source) { best in
+                for number in scores.touched { offer(number, scores[number], to: &best) }
+            }
         }
         if let model { enter(model.proposals, from: "model") }
         return proposed
@@ -272,22 +293,21 @@ struct Mixer {
         return set
     }
 
-    private func row(
-        of number: KeyIndex.Number, _ maker: FeatureMaker, _ model: ModelColumn?
-    ) -> FeatureRow {
-        var row = maker.row(of: number)
-        let share = maker.statistics.popularity.share(number)
-        row.set(.rules, logarithm(rules[number] + 1.5 * share))
-        row.set(.rulesSharp, logarithm(rules[number] + 0.3 * share))
-        row.set(.rulesSlow, logarithm(slowRules[number] + 0.3 * share))
-        row.set(.rulesBasket, logarithm(basketRules[number] + 0.02 * share))
+    /// Adds what the sources say to what is known without them.
+    private func complete(
+        _ row: inout FeatureRow, of number: KeyIndex.Number, share: Double, _ model: ModelColumn?
+    ) {
+        let rules = rules[number]
+        row.set(.rules, logarithm(rules[0] + 1.5 * share))
+        row.set(.rulesSharp, logarithm(rules[0] + 0.3 * share))
+        row.set(.rulesSlow, logarithm(rules[1] + 0.3 * share))
+        row.set(.rulesBasket, logarithm(rules[2] + 0.02 * share))
         row.set(.recentRules, logarithm(recentRules[number] + 0.3 * share))
         row.set(.recentNeighbours, logarithm(recentNeighbours[number] + 0.01, floor: 0))
         row.set(.neighbours, logarithm(together[number] + 0.01, floor: 0))
         let modelled = model?.score(number)
         row.set(.model, modelled ?? 0)
         row.set(.isModelled, modelled == nil ? 0 : 1)
-        return row
     }
 
     private func logarithm(_ value: Double, floor: Double = 1e-6) -> Double {

@@ -5,7 +5,7 @@ import Interactions
 import Teachers
 
 struct FeatureMaker {
-    let statistics: Statistics
+    private let statistics: Statistics
     private let now: Milliseconds
     private let seen: NumberMarks
     private let catalogue: Catalogue
@@ -44,34 +44,43 @@ struct FeatureMaker {
     /// Items of a history that tell a user's taste.
     private static let latestCount = 10
 
-    func row(of number: KeyIndex.Number) -> FeatureRow {
-        var row = FeatureRow.zero
-        var longest = 0.0
+    /// A row an item. Each table is gone to once for all of them: item by item, its references would be counted.
+    func rows(of numbers: [KeyIndex.Number]) -> [FeatureRow] {
+        var rows = Array(repeating: FeatureRow.zero, count: numbers.count)
+        let last = statistics.popularities.count - 1
         for (index, popularity) in statistics.popularities.enumerated() {
-            longest = Self.logWeight(number, popularity)
-            if index < 5 { row[index] = Float(longest) }
-        }
-        let count = statistics.counts[Int(number)]
-        row.set(.taste, taste * longest)
-        row.set(.itemCount, naturalLog(Double(max(count, 0)) + 1))
-        row.set(.isNew, count <= 0 ? 1 : 0)
-        row.set(.isSeen, seen.contains(number) ? 1 : 0)
-        if let first = statistics.recent?.firstSeconds(number) {
-            let days = Double(max(now / 1_000 - Int64(first), 0)) / 86_400
-            row.set(.age, naturalLog(days + 0.1))
-        }
-        let categories = catalogue.categories(of: number)
-        if !categories.isEmpty {
-            var liked = 0.0
-            var trending = 0.0
-            for category in categories {
-                liked += affinity.first { $0.category == category }?.share ?? 0
-                trending += trend.share(category)
+            for (place, number) in numbers.enumerated() {
+                let weight = Self.logWeight(number, popularity)
+                if index < 5 { rows[place][index] = Float(weight) }
+                if index == last { rows[place].set(.taste, taste * weight) }
             }
-            row.set(.categoryAffinity, liked / Double(categories.count))
-            row.set(.categoryTrend, trending / Double(categories.count))
         }
-        return row
+        let counts = statistics.counts
+        let pairs = statistics.recent
+        for (place, number) in numbers.enumerated() {
+            let count = counts[Int(number)]
+            rows[place].set(.itemCount, naturalLog(Double(max(count, 0)) + 1))
+            rows[place].set(.isNew, count <= 0 ? 1 : 0)
+            rows[place].set(.isSeen, seen.contains(number) ? 1 : 0)
+            if let first = pairs?.firstSeconds(number) {
+                let days = Double(max(now / 1_000 - Int64(first), 0)) / 86_400
+                rows[place].set(.age, naturalLog(days + 0.1))
+            }
+            addCategories(catalogue.categories(of: number), to: &rows[place])
+        }
+        return rows
+    }
+
+    private func addCategories(_ categories: [Int32], to row: inout FeatureRow) {
+        guard !categories.isEmpty else { return }
+        var liked = 0.0
+        var trending = 0.0
+        for category in categories {
+            liked += affinity.first { $0.category == category }?.share ?? 0
+            trending += trend.share(category)
+        }
+        row.set(.categoryAffinity, liked / Double(categories.count))
+        row.set(.categoryTrend, trending / Double(categories.count))
     }
 
     /// Decayed events of an item, those of the newest half-life worth one to two each.

@@ -17,16 +17,19 @@ struct Candidate {
 struct TopList {
     private(set) var heap: [Candidate] = []
     private let limit: Int
+    /// The least score that could still enter.
+    private var threshold: Double
 
     init(limit: Int) {
         self.limit = limit
+        threshold = limit > 0 ? -.infinity : .infinity
         heap.reserveCapacity(limit)
     }
 
     var isFull: Bool { heap.count == limit }
 
     /// Whether a candidate of this score could still enter; exact for scores that differ, permissive for ties.
-    func admits(_ score: Double) -> Bool { heap.count < limit || score >= heap[0].score }
+    func admits(_ score: Double) -> Bool { score >= threshold }
 
     /// Exact, also for ties.
     func admits(_ score: Double, _ key: UInt64) -> Bool {
@@ -40,12 +43,19 @@ struct TopList {
             siftUp(heap.count - 1)
         } else if Candidate.precedes(candidate, heap[0]) {
             heap[0] = candidate
-            siftDown()
+            siftDown(among: limit)
         }
+        if heap.count == limit { threshold = heap[0].score }
     }
 
-    /// Best first.
-    consuming func sorted() -> [Candidate] { heap.sorted(by: Candidate.precedes) }
+    /// Best first, in the heap's own memory: the worst of what is left goes behind it.
+    consuming func sorted() -> [Candidate] {
+        for last in heap.indices.reversed() {
+            heap.swapAt(0, last)
+            siftDown(among: last)
+        }
+        return heap
+    }
 
     private mutating func siftUp(_ start: Int) {
         var child = start
@@ -57,16 +67,17 @@ struct TopList {
         }
     }
 
-    private mutating func siftDown() {
+    private mutating func siftDown(among count: Int) {
+        var heap = heap.mutableSpan
+        let falling = heap[0]
         var parent = 0
-        while true {
-            var worst = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
-                if Candidate.precedes(heap[worst], heap[child]) { worst = child }
-            }
-            if worst == parent { return }
-            heap.swapAt(parent, worst)
-            parent = worst
+        while 2 * parent + 1 < count {
+            var child = 2 * parent + 1
+            if child + 1 < count, Candidate.precedes(heap[child], heap[child + 1]) { child += 1 }
+            guard Candidate.precedes(falling, heap[child]) else { break }
+            heap[parent] = heap[child]
+            parent = child
         }
+        heap[parent] = falling
     }
 }

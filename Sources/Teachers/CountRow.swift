@@ -31,11 +31,28 @@ public struct CountRow: Sendable {
     }
 
     /// Calls `body` for every column with a count above zero, in no particular order.
+    ///
+    /// Whether a slot is taken cannot be predicted, and a wrong guess costs more than reading four slots: so all of 64
+    /// are looked at without a branch, and only those that hold something are gone to.
     @inline(__always)
     public func forEachPositive(_ body: (KeyIndex.Number, Int64) -> Void) {
         let columns = keys.span
         let counts = values.span
-        for slot in columns.indices where counts[slot] > 0 { body(columns[slot], counts[slot]) }
+        var start = 0
+        while start < counts.count {
+            let end = min(start &+ 64, counts.count)
+            var positive: UInt64 = 0
+            for slot in start..<end {
+                // `start` is a multiple of 64, and a masking shift counts modulo 64.
+                positive |= (counts[slot] > 0 ? 1 : 0) &<< UInt64(truncatingIfNeeded: slot)
+            }
+            while positive != 0 {
+                let slot = start &+ positive.trailingZeroBitCount
+                positive &= positive &- 1
+                body(columns[slot], counts[slot])
+            }
+            start = end
+        }
     }
 
     /// Calls `body` for every column that is not zero, in no particular order.

@@ -12,8 +12,9 @@
 /// Decayed popularity of every item for one half-life.
 public struct DecayedPopularity: Sendable {
     static let span = 20
-    /// What an event at the start of the newest half-life adds to a value.
-    public static let valueOfNewest = Double(Int64(4_096) << Int64(span - 1))
+    /// What an event at the start of the newest half-life adds to a value: 4096 * 2^(span - 1).
+    @inlinable
+    public static var valueOfNewest: Double { 0x1p31 }
     private static let resolution: Int64 = 1_024
     private static let mantissas: [Int64] = makeMantissas()
 
@@ -81,13 +82,19 @@ public struct DecayedPopularity: Sendable {
         let expired = min(new - old, span)
         newest = new
         total = 0
+        // In each value, every sum that stays was shifted left by `expired` bits at least: taking out the others leaves
+        // a value that can be halved without a remainder, and no other sum is read.
+        let leaving = (1...expired).map { step in
+            (place: Int((old + step) % span), shift: step - 1)
+        }
         for item in values.indices {
             let base = item * Self.span
-            for step in 1...expired { sums[base + Int((old + step) % span)] = 0 }
-            var value: Int64 = 0
-            for age in 0..<min(span, new + 1) {
-                value &+= sums[base + Int((new - age) % span)] &<< (span - 1 - age)
+            var value = values[item]
+            for (place, shift) in leaving {
+                value &-= sums[base + place] &<< shift
+                sums[base + place] = 0
             }
+            value &>>= expired
             values[item] = value
             total = total &+ max(0, value)
         }

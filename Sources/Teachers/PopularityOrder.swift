@@ -8,6 +8,9 @@ public struct PopularityOrder: Sendable {
     /// Enough to fill the longest list past the longest history most users have; a full scan serves the rest.
     public static let heldMax = 2_048
 
+    /// The first of them, whose shares a list looks at one by one; no other item has a greater share than their last.
+    public static let leaderCount = 64
+
     public private(set) var top: [KeyIndex.Number] = []
     /// Whether `top` holds every item there is.
     public private(set) var isComplete = true
@@ -22,6 +25,13 @@ public struct PopularityOrder: Sendable {
     @inline(__always)
     public func holds(_ item: KeyIndex.Number) -> Bool {
         Int(item) < place.count && place[Int(item)] >= 0
+    }
+
+    public var leaders: ArraySlice<KeyIndex.Number> { top.prefix(Self.leaderCount) }
+
+    /// Whether an item is one of `leaders`.
+    public func leads(_ item: KeyIndex.Number) -> Bool {
+        holds(item) && Int(place[Int(item)]) < Self.leaderCount
     }
 
     /// Tells the order that the values of these items changed, all that changed since the last call.

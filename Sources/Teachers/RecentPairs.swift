@@ -94,10 +94,10 @@ public struct RecentPairs: Sendable {
     /// Adds what followed `recent` (newest first), each pair worth 1 / gap, halved with every `halfLife` seconds of
     /// age: recency of the source times its pairs over their sum and `prior`.
     public func addFollowers(
-        of recent: some Sequence<KeyIndex.Number>, now: Int64, halfLife: Double, prior: Double,
+        of recent: [KeyIndex.Number], now: Int64, halfLife: Double, prior: Double,
         to scores: inout SparseScores
     ) {
-        var worths: [(other: KeyIndex.Number, worth: Double)] = []
+        var worths: [(item: KeyIndex.Number, amount: Double)] = []
         worths.reserveCapacity(Self.pairsMax)
         for (age, item) in recent.enumerated() where Int(item) < rows.count {
             let row = rows[Int(item)]
@@ -108,23 +108,26 @@ public struct RecentPairs: Sendable {
                 worths.append((pair.other, worth))
                 sum += worth
             }
-            let factor = 1 / (Double(1 + age) * sum)
-            for (other, worth) in worths { scores.add(other, factor * worth) }
+            scores.add(worths, factor: 1 / (Double(1 + age) * sum))
         }
     }
 
     /// Adds what was together with `recent`, in either order; `norm` gives the square root of an item's weight.
     public func addNeighbours(
-        of recent: some Sequence<KeyIndex.Number>, now: Int64, halfLife: Double, decay: Double,
+        of recent: [KeyIndex.Number], now: Int64, halfLife: Double, decay: Double,
         norm: (KeyIndex.Number) -> Double, to scores: inout SparseScores
     ) {
+        var worths: [(item: KeyIndex.Number, amount: Double)] = []
+        worths.reserveCapacity(Self.pairsMax)
         var weight = 1.0
         for item in recent where Int(item) < rows.count {
             let own = norm(item)
+            worths.removeAll(keepingCapacity: true)
             for pair in rows[Int(item)] {
                 let worth = Self.fade(now - Int64(pair.seconds), halfLife)
-                scores.add(pair.other, weight * worth / (own * norm(pair.other)))
+                worths.append((pair.other, weight * worth / (own * norm(pair.other))))
             }
+            scores.add(worths, factor: 1)
             weight *= decay
         }
     }

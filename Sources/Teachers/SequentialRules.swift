@@ -67,14 +67,14 @@ public struct SequentialRules: LiveTeacher {
     }
 
     /// Adds the rule scores to `scores`, which must have been begun for all items. `recent` is newest first; only its
-    /// first
-    /// `sourcesMax` items take part.
+    /// first `sourcesMax` items take part.
     public func add(
-        recent: some Sequence<ItemKey>, from statistics: Statistics, to scores: inout SparseScores
+        recent: [ItemKey], from statistics: Statistics, to scores: inout SparseScores
     ) {
         for (age, key) in recent.prefix(parameters.sourcesMax).enumerated() {
             guard let item = statistics.items.number(of: key) else { continue }
             let factor = factor(age, item, statistics)
+            guard factor > 0 else { continue }
             scores.add(statistics.transitions.rows[Int(item)], factor: factor)
         }
     }
@@ -87,7 +87,7 @@ public struct SequentialRules: LiveTeacher {
 
     /// What each item of the history contributes to `target`'s score, newest first; only those that contribute.
     public func evidence(
-        for target: ItemKey, recent: some Sequence<ItemKey>, from statistics: Statistics
+        for target: ItemKey, recent: [ItemKey], from statistics: Statistics
     ) -> [RuleEvidence] {
         guard let column = statistics.items.number(of: target) else { return [] }
         return recent.prefix(parameters.sourcesMax).enumerated().compactMap { age, key in
@@ -99,7 +99,7 @@ public struct SequentialRules: LiveTeacher {
         }
     }
 
-    private func factor(_ age: Int, _ item: KeyIndex.Number, _ statistics: Statistics) -> Double {
+    func factor(_ age: Int, _ item: KeyIndex.Number, _ statistics: Statistics) -> Double {
         let prior = parameters.prior * Double(TransitionCounts.unit)
         let denominator = Double(statistics.transitions.rowSums[Int(item)]) + prior
         return denominator > 0 ? weights[age] / denominator : 0

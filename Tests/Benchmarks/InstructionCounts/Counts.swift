@@ -1,5 +1,6 @@
 // One event's whole way, one list, one request with its reply: from the same seed every time.
 
+import Combiner
 import Interactions
 import Recommender
 import RecordDecoding
@@ -15,14 +16,19 @@ private let now: Milliseconds = 1_700_000_000_000
 
 /// An engine that has seen `eventCount` events, and the users it keeps, as the daemon keeps them.
 private struct Shop {
-    let engine = Engine(EngineConfiguration(history: HistoryRules(types: types)))
+    let engine: Engine
     var users: [UserState]
     let itemCount: Int
     private var random = SeededRandom(seed: 1)
     private var eventNumber = 0
     private var decoder = [RecordReader()]
 
-    init(userCount: Int, itemCount: Int, eventCount: Int) {
+    init(userCount: Int, itemCount: Int, eventCount: Int, mixture: MixtureConfiguration? = nil) {
+        let halfLives = mixture.map { _ in MixtureConfiguration.halfLives(beside: [61_200]) }
+        engine = Engine(
+            EngineConfiguration(
+                history: HistoryRules(types: types), halfLivesSeconds: halfLives ?? [61_200],
+                mixture: mixture))
         users = Array(repeating: UserState(), count: userCount)
         self.itemCount = itemCount
         for number in 0..<itemCount {
@@ -99,6 +105,21 @@ func countRecommend() {
         }
     }
     expect(listed == 2_000, "\(listed) items in 100 lists")
+}
+
+/// 100 lists of all sources out of 10 000 items, as the combiner learns from them.
+func countMixture() {
+    let shop = Shop(
+        userCount: 500, itemCount: 10_000, eventCount: 20_000, mixture: MixtureConfiguration())
+    var listed = 0
+    _ = shop.engine.mixture(0, shop.users[0], now: now * 2)
+    measured {
+        for user in shop.users[..<100] {
+            let mixed = shop.engine.mixture(0, user, now: now + 20_000_000)
+            listed += mixed?.list.items.count ?? 0
+        }
+    }
+    expect(listed > 4_000, "\(listed) items in 100 lists")
 }
 
 /// 1 000 requests parsed, and a list of 20 items written for each.

@@ -4,7 +4,8 @@
 import Glibc
 
 let counts: [String: () -> Void] = [
-    "event": countEvent, "recommend": countRecommend, "resp": countRESP,
+    "event": countEvent, "mixture": countMixture, "recommend": countRecommend,
+    "resp": countRESP,
 ]
 guard CommandLine.arguments.count == 2, let count = counts[CommandLine.arguments[1]] else {
     print("InstructionCounts \(counts.keys.sorted().joined(separator: " | "))")
