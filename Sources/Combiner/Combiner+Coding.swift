@@ -3,7 +3,7 @@
 public import Interactions
 
 extension Combiner {
-    static let formatVersion: UInt8 = 1
+    static let formatVersion: UInt8 = 2
 
     /// The stored form. A fit under way is made first, since the lists that it is made from are gone afterwards: some
     /// tenths of a second, meant for a copy beside serving. Whoever reads it checks a sum over it first.
@@ -22,6 +22,7 @@ extension Combiner {
         }
         served.append(to: &out)
         for ordering in Ordering.all { meter(of: ordering).append(to: &out) }
+        for ordering in Ordering.all { lead(of: ordering).append(to: &out) }
         out.varint(UInt64(lists.count))
         for list in lists[oldest...] + lists[..<oldest] { list.append(to: &out) }
         return out.bytes
@@ -48,6 +49,7 @@ extension Combiner {
         }
         served = try Meter(from: &reader)
         for ordering in Ordering.all { meters[ordering] = try Meter(from: &reader) }
+        for ordering in Ordering.all { leads[ordering] = try Lead(from: &reader) }
         for _ in 0..<(try reader.count(max: bytes.count)) {
             keep(try LearntList(from: &reader))
         }
@@ -72,6 +74,22 @@ extension Meter {
         (gain, hitRate, weight, gainSum) = (values[0], values[1], values[2], values[3])
         listCount = try reader.varint()
         hitCount = try reader.varint()
+    }
+}
+
+extension Lead {
+    fileprivate func append(to out: inout ByteWriter) {
+        for value in [mean, square, weight] { out.word64(value.bitPattern) }
+    }
+
+    fileprivate init(from reader: inout ByteReader) throws(MalformedBytes) {
+        self.init()
+        mean = Double(bitPattern: try reader.word64())
+        square = Double(bitPattern: try reader.word64())
+        weight = Double(bitPattern: try reader.word64())
+        guard mean.isFinite, square.isFinite, weight.isFinite, square >= 0, weight >= 0 else {
+            throw MalformedBytes("a lead is no number")
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 public struct CombinerConfiguration: Sendable, Hashable {
     /// Scored lists kept to learn from.
     public var listsMax = 3_000
-    /// Fitted anew after so many scored lists.
+    /// Fitted anew after so many scored lists, and sooner while few are held: after half as many again.
     public var refitInterval = 500
     /// Scored lists between the beginning of a fit and the first list that it orders.
     public var fitDelay = 100
@@ -64,9 +64,6 @@ public struct Combiner: Sendable {
         var isOrdered = false
     }
 
-    /// Lists that new stages have ordered before they are compared with the sources.
-    static let judgedMin = 30.0
-
     public let configuration: CombinerConfiguration
     public internal(set) var weights = CombinerWeights()
     /// Lists scored, those that have left the memory included.
@@ -77,6 +74,7 @@ public struct Combiner: Sendable {
     var sinceFit = 0
     var pending: Pending?
     var meters: [Ordering: Meter] = [:]
+    var leads: [Ordering: Lead] = [:]
     /// Of the lists that were really served: whatever ordered each.
     public internal(set) var served = Meter()
     /// The list that was scored last; nil before the first.
@@ -99,21 +97,16 @@ public struct Combiner: Sendable {
     public var isReady: Bool { weights.version > 0 }
 
     /// What serves now: the second stage, once there is enough to learn it from, unless the first, or a source alone,
-    /// has gained more lately.
+    /// has gained more lately than can be chance.
     public var ordering: Ordering { ordering(among: FeatureSet(Feature.sources)) }
 
     /// The same among the sources that a list has.
     public func ordering(among present: FeatureSet) -> Ordering {
         guard isReady else { return .source(.rules) }
-        let mayUseShortList = mayUseShortList
-        var best: Ordering = mayUseShortList ? .shortList : .linear
-        guard meter(of: best).weight >= Self.judgedMin else { return best }
-        for other in Ordering.all where gain(of: other) > gain(of: best) {
-            switch other {
-            case .shortList where !mayUseShortList: continue
-            case .source(let feature) where !present.contains(feature): continue
-            default: best = other
-            }
+        var best = mayUseShortList && !lead(of: .shortList).isBehind ? Ordering.shortList : .linear
+        for feature in Feature.sources where present.contains(feature) {
+            let lead = lead(of: .source(feature))
+            if lead.isAhead, lead.mean > self.lead(of: best).mean { best = .source(feature) }
         }
         return best
     }
@@ -124,6 +117,7 @@ public struct Combiner: Sendable {
             && lists.count >= min(configuration.shortListListsMin, configuration.listsMax)
     }
 
+    func lead(of ordering: Ordering) -> Lead { leads[ordering] ?? Lead() }
     public func meter(of ordering: Ordering) -> Meter { meters[ordering] ?? Meter() }
     /// Mean discounted gain at 10 of the latest lists; 0 before the first.
     public func gain(of ordering: Ordering) -> Double { meters[ordering]?.gain ?? 0 }
@@ -183,9 +177,9 @@ public struct Combiner: Sendable {
         if let learnt = LearntList(scored), learnt.rowCount > 0 { keep(learnt) }
         sinceFit += 1
         let hasChanged = takeDue()
-        if sinceFit >= configuration.refitInterval, lists.count >= configuration.listsMin,
-            pending == nil
-        {
+        let interval = min(
+            configuration.refitInterval, max(configuration.listsMin, lists.count / 2))
+        if sinceFit >= interval, lists.count >= configuration.listsMin, pending == nil {
             pending = Pending(
                 fit: fitOfNow, result: nil, due: scoredCount + UInt64(configuration.fitDelay))
             sinceFit = 0
@@ -267,6 +261,17 @@ public struct Combiner: Sendable {
             if ordering == serving { served.add(place) }
         }
         measured = MeasuredList(served: serving, places: places)
+        if let first = places[.linear] { compare(places, with: Meter.gain(first)) }
+    }
+
+    /// On the same lists alone; of a second stage that may not serve yet nothing is held against it later.
+    private mutating func compare(_ places: [Ordering: Double?], with first: Double) {
+        for ordering in Ordering.all where ordering != .linear {
+            guard let place = places[ordering], ordering != .shortList || mayUseShortList else {
+                continue
+            }
+            leads[ordering, default: Lead()].add(Meter.gain(place) - first)
+        }
     }
 
     /// Counted from 0, in the middle of equal scores.

@@ -10,11 +10,17 @@ extension Evaluator {
     var needsMixture: Bool { configuration.sources.contains { $0.isMixture } }
     public var combiner: Combiner? { engine.combiner }
 
+    /// Whether an event is one of those that teach, as the daemon chooses them in a log of one partition.
+    private func teaches(_ event: Interaction) -> Bool {
+        guard var plan = configuration.engine.mixture else { return false }
+        plan.learnInterval = max(configuration.mixtureLearnInterval, 1)
+        return Engine.isChosen(
+            event, every: plan.learnInterval(at: Offset(learnedCount), partitions: 1))
+    }
+
     /// Learns from an event that was listed, if it is one of those that teach.
     func teachMixture(_ list: CandidateList, _ event: Interaction) {
-        guard learnsMixture,
-            Engine.isChosen(event, every: max(configuration.mixtureLearnInterval, 1))
-        else { return }
+        guard learnsMixture, teaches(event) else { return }
         engine.learn(list, outcome: event.item.key)
         let target = list.items.firstIndex(of: event.item.key)
         for absent in ablations.keys {
@@ -46,7 +52,9 @@ extension Evaluator {
     }
 
     private func warm(_ event: Interaction, given state: UserState) {
-        guard engine.teachable(event, state) != nil, let list = mix(event, state) else { return }
+        guard teaches(event), engine.teachable(event, state) != nil,
+            let list = mix(event, state)
+        else { return }
         teachMixture(list.list, event)
     }
 

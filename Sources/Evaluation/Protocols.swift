@@ -30,8 +30,8 @@ public enum EvaluationProtocol: Sendable, Hashable {
 }
 
 extension Evaluator {
-    /// Last events of a warm-up that the combiner learns from.
-    private static let mixtureWarmUp = 6_000
+    /// Last events of a warm-up that the combiner learns from; all of it where it learns from few, as in the daemon.
+    private var mixtureWarmUp: Int { configuration.mixtureLearnInterval > 1 ? .max : 6_000 }
 
     /// Runs a protocol over a log. Models are solved before the first scored event, and in a prequential run after
     /// every `solveInterval` events. `every` n-th event that could be scored is (1 = all of them); `progress` hears
@@ -66,7 +66,7 @@ extension Evaluator {
                     if position == first || learnedCount > solvedAt { solveTeachers() }
                 }
                 if position < first {
-                    if needsMixture, position >= first - Self.mixtureWarmUp { warm(event) }
+                    if needsMixture, first - position <= mixtureWarmUp { warm(event) }
                     learn(event)
                 } else {
                     if (position - first) % every == 0 { score(event) }

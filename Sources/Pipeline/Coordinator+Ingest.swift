@@ -227,12 +227,13 @@ extension Coordinator {
         switch item {
         case .log(let record):
             sample(record.entry, given: cache[slot].state)
-            rememberForRanker(record.entry, given: cache[slot].state)
+            rememberForRanker(record, given: cache[slot].state)
             if configuration.prequential {
                 score(record.entry, given: cache[slot].state)
-                outcome = foldAtOnce(record.entry, slot, edits: &edits)
+                outcome = foldAtOnce(record, slot, edits: &edits)
             } else {
-                outcome = engine.fold(record.entry, into: &cache[slot].state, edits: &edits)
+                outcome = engine.fold(
+                    record.entry, at: record.offset, into: &cache[slot].state, edits: &edits)
             }
             if outcome == .applied {
                 switch record.entry {
@@ -265,10 +266,11 @@ extension Coordinator {
     /// Folds one event and applies its edits at once, so that the next event of the batch is scored by what this one
     /// taught.
     private func foldAtOnce(
-        _ entry: LogEntry, _ slot: UserCache.Slot, edits: inout StatisticsEditsWriter
+        _ record: RecordBatch.Entry, _ slot: UserCache.Slot, edits: inout StatisticsEditsWriter
     ) -> FoldOutcome {
         var own = StatisticsEditsWriter()
-        let outcome = engine.fold(entry, into: &cache[slot].state, edits: &own)
+        let outcome = engine.fold(
+            record.entry, at: record.offset, into: &cache[slot].state, edits: &own)
         let bytes = own.finish(nextOffset: nil, fingerprint: rulesFingerprint)
         applyOwn(bytes)
         guard !bytes.isEmpty else { return outcome }

@@ -31,14 +31,12 @@ extension Coordinator {
 
     /// Whether so many more runs may be folded before the weights of a fit under way are needed.
     func isBeforeFit(_ runs: [Pending], _ next: Pending) -> Bool {
-        guard let left = engine.listsBeforeFitDue,
-            let interval = configuration.engine.mixture?.learnInterval
-        else { return true }
+        guard let left = engine.listsBeforeFitDue else { return true }
         var chosen = 0
         for run in runs + [next] {
             for case .log(let record) in run.entries {
                 guard case .interaction(let event) = record.entry else { continue }
-                if Engine.isChosen(event, every: interval) { chosen += 1 }
+                if engine.isToTeach(event, at: record.offset) { chosen += 1 }
             }
         }
         return chosen < left

@@ -55,12 +55,11 @@ extension Coordinator {
     }
 
     /// Keeps the user of an event that the combiner will learn from, when the ranker may be asked about its list.
-    func rememberForRanker(_ entry: LogEntry, given state: UserState) {
+    func rememberForRanker(_ record: RecordBatch.Entry, given state: UserState) {
         guard let ranking = configuration.ranking, ranking.learnShare > 0,
             rankings.lessons.remembered == nil, engine.isMixing,
-            case .interaction(let event) = entry,
-            let interval = configuration.engine.mixture?.learnInterval, interval > 0,
-            Engine.isChosen(event, every: interval)
+            case .interaction(let event) = record.entry,
+            engine.isToTeach(event, at: record.offset)
         else { return }
         // Whoever waits for a list goes first.
         guard rankings.lessons.asked == nil, rankings.waiting.isEmpty,

@@ -10,6 +10,7 @@ extension Coordinator {
     /// The source is connected and knows how many partitions there are.
     public func sourceReady(interactionPartitions: Int32, itemPartitions: Int32) {
         partitionCount = interactionPartitions
+        engine.partitionCount = Int(interactionPartitions)
         itemPartitionCount = itemPartitions
         startedAt = now
         checkpointedAt = now

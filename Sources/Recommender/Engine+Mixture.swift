@@ -125,12 +125,22 @@ extension Engine {
 
     /// An event that the combiner is to learn from, as it goes into the edits; nil when the event is not chosen or no
     /// list could have contained its item.
-    func observation(of event: Interaction, _ state: UserState) -> ObservedEvent? {
-        guard let interval = mixer?.configuration.learnInterval, interval > 0,
-            Self.isChosen(event, every: interval),
+    func observation(
+        of event: Interaction, at offset: Offset, _ state: UserState
+    ) -> ObservedEvent? {
+        guard isToTeach(event, at: offset),
             event.eventKey == 0 || !state.eventKeys.contains(event.eventKey)
         else { return nil }
         return teachable(event, state)
+    }
+
+    /// Whether the event at an offset of its partition is one of those that the combiner learns from.
+    public func isToTeach(_ event: Interaction, at offset: Offset) -> Bool {
+        guard let configuration = mixer?.configuration, configuration.learnInterval > 0 else {
+            return false
+        }
+        return Self.isChosen(
+            event, every: configuration.learnInterval(at: offset, partitions: partitionCount))
     }
 
     /// Whether the combiner may learn from an event: a list could have contained its item.

@@ -49,6 +49,8 @@ public final class Engine {
     public private(set) var catalogueVersion: UInt64 = 0
     /// Changes with every batch that changed the statistics.
     public private(set) var statisticsVersion: UInt64 = 0
+    /// Of the log: how dense lessons are at an offset depends on it.
+    public var partitionCount = 1
     /// By name; changed by `install`.
     var teachers: [String: any Teacher] = [:]
     var scorer: ListScorer
@@ -75,9 +77,11 @@ public final class Engine {
 
     // MARK: - Learning
 
-    /// Folds one entry of the log into a user's state; the statistics change when the batch's edits are applied.
+    /// Folds one entry of the log, at this offset of its partition, into a user's state; the statistics change when the
+    /// batch's edits are applied.
     public func fold(
-        _ entry: LogEntry, into state: inout UserState, edits: inout StatisticsEditsWriter
+        _ entry: LogEntry, at offset: Offset = 0, into state: inout UserState,
+        edits: inout StatisticsEditsWriter
     ) -> FoldOutcome {
         switch entry {
         case .forget:
@@ -86,7 +90,9 @@ public final class Engine {
             state = UserState()
             return .applied
         case .interaction(let event):
-            if let observed = observation(of: event, state) { edits.append(.observed(observed)) }
+            if let observed = observation(of: event, at: offset, state) {
+                edits.append(.observed(observed))
+            }
             return configuration.history.append(event, to: &state, edits: &edits)
         }
     }

@@ -4,7 +4,7 @@
 // the candidates.
 
 public import Combiner
-import Interactions
+public import Interactions
 import Teachers
 
 public struct MixtureConfiguration: Sendable, Hashable {
@@ -16,12 +16,22 @@ public struct MixtureConfiguration: Sendable, Hashable {
     public var neighboursHalfLife = 179_659.0
     /// One of so many events is learnt from, chosen by its hash; 0: whoever owns the engine teaches it.
     public var learnInterval = 0
+    /// The first of so many events of a log are all learnt from, one of two of as many after them, one of three of the
+    /// next: young logs have little to learn from, and nothing yet to lose.
+    public var youngEvents = 1_000
     /// Whether the item-aware model takes part.
     public var usesModel = true
     /// Whether the short list gets likelihoods of the model's token head.
     public var usesTokenHead = false
 
     public init() {}
+
+    /// The interval at an offset of one of so many partitions. What a log is, its offsets say: neither a restart nor the
+    /// size of batches changes it.
+    public func learnInterval(at offset: Offset, partitions: Int) -> Int {
+        let step = max(youngEvents / max(partitions, 1), 1)
+        return min(learnInterval, Int(clamping: max(offset, 0)) / step + 1)
+    }
 
     /// Learns from all rows of a split, of which none is older than another.
     public static var fixedSplit: Self {

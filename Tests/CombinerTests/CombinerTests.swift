@@ -295,6 +295,59 @@ struct CombinerTests {
         #expect(Combiner().ordering == .source(.rules))
     }
 
+    @Test("what is no better than chance does not take the first stage's place, what is does")
+    func chance() {
+        var random = SplitMix(state: 3)
+        var lead = Lead()
+        for step in 1...4_000 {
+            lead.add(Double(random.symmetric()) + 0.005)
+            if step == Int(Lead.listsMin) - 1 { #expect(!lead.isAhead && !lead.isBehind) }
+            // An error is .58 / sqrt(2 000) or more: .005 is within it.
+            #expect(!(lead.isAhead && lead.mean < 0.025))
+        }
+        for _ in 0..<4_000 { lead.add(Double(random.symmetric()) + 0.1) }
+        #expect(lead.isAhead && !lead.isBehind && abs(lead.mean - 0.1) < 0.05)
+        for _ in 0..<12_000 { lead.add(Double(random.symmetric()) - 0.1) }
+        #expect(lead.isBehind && !lead.isAhead)
+        var equal = Lead()
+        for _ in 0..<100 { equal.add(0) }
+        #expect(!equal.isAhead && !equal.isBehind)
+    }
+
+    @Test("a second stage that may not serve yet is not judged by what it was")
+    func immature() {
+        var configuration = CombinerConfiguration()
+        configuration.shortListListsMin = 300
+        configuration.refitInterval = 1_000_000
+        var weights = CombinerWeights()
+        weights.version = 1
+        weights.shortList.skip[ShortListWeights.scorePlace] = -1
+        var combiner = Combiner(configuration, weights: weights)
+        let taught = lists(400)
+        for list in taught.prefix(299) { combiner.learn(list) }
+        #expect(combiner.lead(of: .shortList) == Lead() && combiner.ordering == .linear)
+        combiner.learn(taught[299])
+        #expect(combiner.ordering == .shortList)
+        for list in taught.suffix(100) { combiner.learn(list) }
+        #expect(combiner.lead(of: .shortList).isBehind && combiner.ordering == .linear)
+    }
+
+    @Test("the first fit comes with the fewest lists, and further ones after half as many again")
+    func growing() {
+        var configuration = CombinerConfiguration()
+        configuration.listsMin = 20
+        configuration.refitInterval = 60
+        configuration.fitDelay = 0
+        configuration.passes = 1
+        configuration.usesShortList = false
+        var combiner = Combiner(configuration)
+        var fits: [Int] = []
+        for (index, list) in lists(300).enumerated() where combiner.learn(list) {
+            fits.append(index + 1)
+        }
+        #expect(fits == [20, 40, 80, 140, 200, 260])
+    }
+
     @Test("a list without its target is measured and not learnt from")
     func withoutTarget() {
         var combiner = Combiner()

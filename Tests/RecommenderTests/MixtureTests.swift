@@ -118,6 +118,29 @@ struct MixtureTests {
         ]
     }
 
+    @Test("a young log teaches densely, an old one as it was told, whatever its partitions")
+    func schedule() {
+        var plan = MixtureConfiguration()
+        plan.learnInterval = 64
+        #expect(plan.learnInterval(at: 0, partitions: 1) == 1)
+        #expect(plan.learnInterval(at: 999, partitions: 1) == 1)
+        #expect(plan.learnInterval(at: 1_000, partitions: 1) == 2)
+        #expect(plan.learnInterval(at: 62_999, partitions: 1) == 63)
+        #expect(plan.learnInterval(at: .max, partitions: 1) == 64)
+        #expect(plan.learnInterval(at: -5, partitions: 0) == 1)
+        for partitions in [1, 4, 10] {
+            let lessons = (0..<200_000 / partitions).reduce(0) {
+                $0 + 1 / Double(plan.learnInterval(at: Offset($1), partitions: partitions))
+            }
+            // 1 000 (1 + 1/2 + ... 1/63), and one of 64 of the rest.
+            #expect(abs(lessons * Double(partitions) - (4_728 + 137_000 / 64)) < 10)
+        }
+        plan.learnInterval = 3
+        #expect(plan.learnInterval(at: 50_000, partitions: 1) == 3)
+        plan.learnInterval = 0
+        #expect(plan.learnInterval(at: 0, partitions: 1) == 0)
+    }
+
     @Test("candidates are the best of every source that may be listed", arguments: 0..<12)
     func candidates(seed: Int) throws {
         // More items than the order of popularity has leaders in half of the shops.
