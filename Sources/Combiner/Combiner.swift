@@ -153,10 +153,11 @@ public struct Combiner: Sendable {
     func shortList(
         of list: CandidateList, _ linear: [Float]
     ) -> (list: ShortList, places: [Int]) {
-        let (short, places) = ShortList.of(
+        var (short, places) = ShortList.of(
             list.rows, linear: linear, context: list.context,
             count: configuration.shortListCount, target: nil)
-        return (short.scaled(by: weights.scale), places)
+        short.scale(by: weights.scale)
+        return (short, places)
     }
 
     /// Places of the candidates that the second stage orders, for features that are asked of them alone: all until

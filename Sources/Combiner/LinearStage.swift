@@ -20,7 +20,9 @@ enum LinearStage {
     typealias Vector = SIMD32<Double>
 
     /// Inverse of the deviation that each feature has within a list, over all lists that have it.
-    static func scale(of lists: [(rows: [FeatureRow], present: FeatureSet)]) -> FeatureRow {
+    static func scale(
+        of lists: some Sequence<(rows: [FeatureRow], present: FeatureSet)>
+    ) -> FeatureRow {
         var squares = RowSum()
         var counts = RowSum()
         for (rows, present) in lists {

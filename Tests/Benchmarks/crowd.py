@@ -17,8 +17,8 @@ ITEMS = 10_000
 PER_USER = 2.0
 # The digest of millions of pairs takes its time where others use the processors too.
 SETTINGS = f"engine: {{users-cached-max: {SMALL_CACHE}}}\nserving: {{deadline: 30s}}\n"
-# Few enough that the crowd reaches it early; the default is 50 000 000.
-FEW_PAIRS = 100_000
+# Few enough that the crowd reaches them early; the defaults are 50 000 000 pairs and 3 000 lists.
+FEW_PAIRS, FEW_LISTS = 100_000, 200
 
 
 def crowd(run, recovered, weighed):
@@ -41,9 +41,11 @@ def crowd(run, recovered, weighed):
                   back["ready"] <= 2 and back["replayed"] == 0 and back["same_digest"])
     resident(weighed, filled["rss"], 2 * SMALL_CACHE, "rule pairs up to the default of 50,000,000")
     with Stage(run.binary) as stage:
-        soaked = fill(run, stage, f"{SETTINGS}rules: {{pairs-max: {FEW_PAIRS}}}\n", run.users)
+        few = f"rules: {{pairs-max: {FEW_PAIRS}}}\nmixture: {{lists-max: {FEW_LISTS}}}\n"
+        soaked = fill(run, stage, SETTINGS + few, run.users)
     full = next((seen for seen, _, pairs in soaked["rss"] if pairs >= FEW_PAIRS), 0)
-    resident(weighed, soaked["rss"], max(full, 2 * SMALL_CACHE), f"tables full: rule pairs up to {FEW_PAIRS:,}")
+    resident(weighed, soaked["rss"], max(full, 2 * SMALL_CACHE),
+             f"tables full: rule pairs up to {FEW_PAIRS:,}, lists that are learnt from up to {FEW_LISTS}")
     weighed.chart("memory", charts.lines(
         f"Resident set, cache of {SMALL_CACHE:,} users", "users served", "MiB",
         [(name, [(seen, value / 2**20) for seen, value, _ in rss])
