@@ -1,12 +1,23 @@
 // Logarithm and exponential of IEEE operations only: the same events then give the same weights on every machine,
 // which libm does not promise.
 
-private let naturalLogOf2 = 0.693_147_180_559_945_3
-
 /// The natural logarithm of a positive finite number.
+///
+/// A list takes thousands of them: significand and exponent come from the bits, because the standard library's are
+/// calls.
+@inlinable
 public func naturalLog(_ value: Double) -> Double {
-    precondition(value > 0 && value.isFinite, "a logarithm needs a positive number")
-    let z = (value.significand - 1) / (value.significand + 1)
+    var bits = value.bitPattern
+    var exponent = Int(bits &>> 52) - 1_023
+    if exponent < -1_022 || exponent > 1_023 {
+        // The sign counts as an exponent above all others, so only a subnormal number is left that has a logarithm. It
+        // is made a normal one: 2^54 times as large, exactly.
+        precondition(value > 0 && value.isFinite, "a logarithm needs a positive number")
+        bits = (value * 0x1p54).bitPattern
+        exponent = Int(bits &>> 52) - 1_023 - 54
+    }
+    let significand = Double(bitPattern: bits & 0x000F_FFFF_FFFF_FFFF | 0x3FF0_0000_0000_0000)
+    let z = (significand - 1) / (significand + 1)
     let square = z * z
     // 2 artanh(z), |z| <= 1/3: to about 1e-10, far below what a Float keeps.
     var sum = 1.0 / 19
@@ -19,7 +30,8 @@ public func naturalLog(_ value: Double) -> Double {
     sum = sum * square + 1.0 / 5
     sum = sum * square + 1.0 / 3
     sum = sum * square + 1
-    return 2 * z * sum + Double(value.exponent) * naturalLogOf2
+    let naturalLogOf2 = 0.693_147_180_559_945_3
+    return 2 * z * sum + Double(exponent) * naturalLogOf2
 }
 
 /// e to the power of `value`, clamped to what a Float holds.

@@ -7,8 +7,8 @@ public struct FeatureRow: Sendable, Hashable {
     public static let scalarCount = 32
     public static let zero = FeatureRow(low: .zero, high: .zero)
 
-    var low: SIMD16<Float>
-    var high: SIMD16<Float>
+    @usableFromInline var low: SIMD16<Float>
+    @usableFromInline var high: SIMD16<Float>
 
     @inline(__always)
     init(low: SIMD16<Float>, high: SIMD16<Float>) {
@@ -36,7 +36,7 @@ public struct FeatureRow: Sendable, Hashable {
         SIMD32((0..<Self.scalarCount).map { Double(self[$0]) })
     }
 
-    @inline(__always)
+    @inlinable @inline(__always)
     public subscript(_ place: Int) -> Float {
         get { place < 16 ? low[place] : high[place - 16] }
         set { if place < 16 { low[place] = newValue } else { high[place - 16] = newValue } }
@@ -85,13 +85,14 @@ func total(_ v: SIMD16<Float>) -> Float {
 
 /// Sums of rows in double precision, place by place.
 struct RowSum {
-    var places: [Double] = Array(repeating: 0, count: FeatureRow.scalarCount)
+    var places = InlineArray<32, Double>(repeating: 0)
+
+    func times(_ factor: Double) -> [Double] { places.indices.map { places[$0] * factor } }
 
     @inline(__always)
     mutating func add(_ row: FeatureRow, times factor: Double = 1) {
-        for place in 0..<16 {
-            places[place] += factor * Double(row.low[place])
-            places[place + 16] += factor * Double(row.high[place])
-        }
+        // Two loops: one with both is too long for the compiler to write out, and each lane a detour by the stack.
+        for place in 0..<16 { places[place] += factor * Double(row.low[place]) }
+        for place in 0..<16 { places[place + 16] += factor * Double(row.high[place]) }
     }
 }

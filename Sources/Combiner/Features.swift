@@ -148,7 +148,7 @@ public struct CandidateList: Sendable {
         var sum = RowSum()
         for value in self.values { sum.add(value) }
         let share = 1 / Double(max(items.count, 1))
-        let centre = FeatureRow(sum.places.map { Float($0 * share) })
+        let centre = FeatureRow(sum.times(share).map { Float($0) })
         rows = self.values.map { ($0 - centre) * kept }
     }
 

@@ -1,7 +1,7 @@
 // A list as it is kept to learn from: the features it has, in half precision.
 //
-// 3 000 lists of 200 candidates are 160 MB as they are scored and an eighth of that here, which is what a checkpoint can
-// bear. Fits read the same halves that are stored, so that a restart changes nothing.
+// 3 000 lists of 200 candidates are 160 MB as they are scored and an eighth of that here, which is what a checkpoint
+// can bear. Fits read the same halves that are stored, so that a restart changes nothing.
 
 /// A list whose target was among the candidates.
 struct LearntList: Sendable, Hashable {

@@ -58,7 +58,7 @@ enum LinearStage {
         let share = 1 / Double(max(lists.count, 1))
         return (
             value * share + ridge / 2 * (weights * weights).sum(),
-            Vector(gradient.places) * share + weights * ridge
+            Vector(gradient.times(share)) + weights * ridge
         )
     }
 

@@ -232,7 +232,7 @@ public final class Evaluator {
                     ItemTraits(
                         title: $0.title, brand: $0.brand, categories: $0.categories,
                         price: $0.price)
-                }, weight: types[entry.type].weight)
+                }, weight: types.weight(of: entry.type))
         }
     }
 
@@ -278,7 +278,7 @@ public final class Evaluator {
 
     private func score(_ event: Interaction, given state: UserState) -> Bool {
         let hidden = engine.hidden(state, now: event.time)
-        guard types[event.type].weight > 0, !hidden.contains(event.item.key) else {
+        guard types.weight(of: event.type) > 0, !hidden.contains(event.item.key) else {
             unscorableCount += 1
             return false
         }

@@ -20,6 +20,15 @@ public struct ByteWriter: Sendable {
         }
     }
 
+    /// Each as `word64` writes it.
+    public mutating func words64(_ values: [UInt64]) {
+        append(atMost: 8 * values.count) { (room: consuming MutableRawSpan) in
+            var place = 0
+            for value in values { room.word64(value, at: &place) }
+            return place
+        }
+    }
+
     /// Unsigned LEB128: 7 bits a byte, 1 to 10 bytes.
     public mutating func varint(_ value: UInt64) {
         var rest = value
@@ -35,11 +44,50 @@ public struct ByteWriter: Sendable {
         varint(UInt64(bitPattern: (value &<< 1) ^ (value &>> 63)))
     }
 
+    /// Appends what `write` puts into room for `count` bytes, from its start to the place that it returns: whether
+    /// there is room, and whether others hold the bytes, is asked once for all of it.
+    @inline(__always)
+    mutating func append(atMost count: Int, _ write: (consuming MutableRawSpan) -> Int) {
+        bytes.append(addingCapacity: count) { out in
+            out.append(repeating: 0, count: count)
+            var span = out.mutableSpan
+            // Any byte is a UInt8.
+            let room = unsafe span.mutableBytes
+            let used = write(room)
+            out.removeLast(count - used)
+        }
+    }
+
     public mutating func append(_ other: [UInt8]) { bytes.append(contentsOf: other) }
 
     public mutating func append(_ other: ArraySlice<UInt8>) { bytes.append(contentsOf: other) }
 
     public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+}
+
+/// The same into room that is there, at a place that moves on.
+extension MutableRawSpan {
+    @inline(__always)
+    mutating func byte(_ value: UInt8, at place: inout Int) {
+        storeBytes(of: value, toByteOffset: place, as: UInt8.self)
+        place += 1
+    }
+
+    @inline(__always)
+    mutating func word64(_ value: UInt64, at place: inout Int) {
+        storeBytes(of: value.littleEndian, toByteOffset: place, as: UInt64.self)
+        place += 8
+    }
+
+    @inline(__always)
+    mutating func signed(_ value: Int64, at place: inout Int) {
+        var rest = UInt64(bitPattern: (value &<< 1) ^ (value &>> 63))
+        while rest >= 0x80 {
+            byte(UInt8(truncatingIfNeeded: rest) | 0x80, at: &place)
+            rest &>>= 7
+        }
+        byte(UInt8(truncatingIfNeeded: rest), at: &place)
+    }
 }
 
 /// Stored bytes that cannot be read: damaged, or written by a newer version.

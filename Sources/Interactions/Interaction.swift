@@ -79,7 +79,15 @@ public struct EventTypes: Sendable, Hashable {
 
     /// The type at `index`; histories written under a longer list fall back to the first type.
     public subscript(_ index: EventType.Index) -> EventType {
-        Int(index) < all.count ? all[Int(index)] : all[0]
+        all[position(index)]
+    }
+
+    /// The same of one type without a copy of its name, which counts references: asked for every entry of a history.
+    public func weight(of index: EventType.Index) -> Int { all[position(index)].weight }
+    public func seen(of index: EventType.Index) -> SeenRule { all[position(index)].seen }
+
+    private func position(_ index: EventType.Index) -> Int {
+        Int(index) < all.count ? Int(index) : 0
     }
 }
 

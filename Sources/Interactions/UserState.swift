@@ -56,6 +56,8 @@ extension UserState {
     private static let openBlockMark = 8_192
     /// Set in a type byte that is followed by a repeat gap; types are numbered below 64.
     private static let repeatFlag: UInt8 = 0x80
+    /// An item, a type, a repeat gap, and a difference of two times, which takes 33 bits and its sign.
+    private static let entryBytesMax = 8 + 1 + 1 + 5
     private enum Section {
         static let history: UInt8 = 1
         static let eventKeys: UInt8 = 2
@@ -65,16 +67,16 @@ extension UserState {
 
     /// The stored form.
     public func encoded() -> [UInt8] {
-        var out = ByteWriter(reserving: 24 + history.count * 12 + eventKeys.count * 8)
+        var body = ByteWriter(reserving: Self.entryBytesMax * history.count + 4)
+        Self.encode(history, into: &body)
+        var out = ByteWriter(reserving: 40 + body.bytes.count + 8 * eventKeys.count)
         out.byte(Self.magic)
         out.byte(Self.formatVersion)
-        var body = ByteWriter(reserving: history.count * 12 + 4)
-        Self.encode(history, into: &body)
         Self.append(Section.history, body, to: &out)
         if !eventKeys.isEmpty {
-            body.removeAll()
-            for key in eventKeys { body.word64(key) }
-            Self.append(Section.eventKeys, body, to: &out)
+            out.byte(Section.eventKeys)
+            out.varint(UInt64(8 * eventKeys.count))
+            out.words64(eventKeys)
         }
         body.removeAll()
         body.varint(eventCount)
@@ -177,13 +179,17 @@ extension UserState {
 
     private static func encode(_ entries: [HistoryEntry], into body: inout ByteWriter) {
         body.varint(UInt64(entries.count))
-        var previous: Int64 = 0
-        for entry in entries {
-            body.word64(entry.item)
-            body.byte(entry.type | (entry.repeatGap > 0 ? repeatFlag : 0))
-            if entry.repeatGap > 0 { body.byte(entry.repeatGap) }
-            body.signed(Int64(entry.seconds) - previous)
-            previous = Int64(entry.seconds)
+        body.append(atMost: entryBytesMax * entries.count) { (room: consuming MutableRawSpan) in
+            var place = 0
+            var previous: Int64 = 0
+            for entry in entries {
+                room.word64(entry.item, at: &place)
+                room.byte(entry.type | (entry.repeatGap > 0 ? repeatFlag : 0), at: &place)
+                if entry.repeatGap > 0 { room.byte(entry.repeatGap, at: &place) }
+                room.signed(Int64(entry.seconds) - previous, at: &place)
+                previous = Int64(entry.seconds)
+            }
+            return place
         }
     }
 

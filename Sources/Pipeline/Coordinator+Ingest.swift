@@ -287,7 +287,7 @@ extension Coordinator {
     private func score(_ entry: LogEntry, given state: UserState) {
         guard case .interaction(let event) = entry else { return }
         let types = configuration.engine.history.types
-        guard types[event.type].weight > 0,
+        guard types.weight(of: event.type) > 0,
             !engine.hidden(state, now: event.time).contains(event.item.key)
         else { return meter.note(time: event.time, wall: wall, places: nil) }
         let places = [Rung.cf, .popular].map { rung in

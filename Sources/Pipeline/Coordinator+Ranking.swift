@@ -133,7 +133,7 @@ extension Coordinator {
         _ ranking: RankingConfiguration
     ) -> [RankingRequest] {
         let types = configuration.engine.history.types
-        let liked = state.history.filter { types[$0.type].weight > 0 }
+        let liked = state.history.filter { types.weight(of: $0.type) > 0 }
         let stored = liked.suffix(ranking.recentCount).map { described($0) }
         let session = session.map { described($0.key, event: "session") }
         let recent = Array((stored + session).suffix(ranking.recentCount))

@@ -54,7 +54,7 @@ extension Coordinator {
     /// Before the event is folded: its user's state is what was before it.
     func sample(_ entry: LogEntry, given state: UserState) {
         guard configuration.samplesEvents, !sampler.isFull, case .interaction(let event) = entry,
-            configuration.engine.history.types[event.type].weight > 0,
+            configuration.engine.history.types.weight(of: event.type) > 0,
             !state.history.contains(where: { $0.item == event.item.key })
         else { return }
         let history = engine.positive(state, session: [])

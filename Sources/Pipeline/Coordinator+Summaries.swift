@@ -38,7 +38,7 @@ extension Coordinator {
     private func templateEvent(_ entry: HistoryEntry) -> TemplateSummariser.Event {
         TemplateSummariser.Event(
             traits: traits(of: entry.item),
-            weight: configuration.engine.history.types[entry.type].weight)
+            weight: configuration.engine.history.types.weight(of: entry.type))
     }
 
     private func traits(of item: ItemKey) -> ItemTraits? {
@@ -323,7 +323,7 @@ extension Coordinator {
         let types = configuration.engine.history.types
         var found: [(title: String, fit: Int)] = []
         for entry in state.history.suffix(Self.anchorCandidatesMax).reversed()
-        where types[entry.type].weight > 0 {
+        where types.weight(of: entry.type) > 0 {
             guard let item = engine.catalogue[entry.item] else { continue }
             found.append((title: item.title, fit: template.fit(Self.traits(item), to: body)))
         }

@@ -65,7 +65,7 @@ extension Pipeline {
         return UserHistory(
             user: row.user,
             events: state.history.compactMap { entry in
-                history.types[entry.type].weight > 0 ? (entry.item, entry.seconds) : nil
+                history.types.weight(of: entry.type) > 0 ? (entry.item, entry.seconds) : nil
             })
     }
 }

@@ -145,7 +145,7 @@ extension Engine {
 
     /// Whether the combiner may learn from an event: a list could have contained its item.
     public func teachable(_ event: Interaction, _ state: UserState) -> ObservedEvent? {
-        guard configuration.history.types[event.type].weight > 0 else { return nil }
+        guard configuration.history.types.weight(of: event.type) > 0 else { return nil }
         let user = observed(event.user.key, state, now: event.time)
         guard !user.history.contains(where: { $0.isHidden && $0.item == event.item.key }) else {
             return nil
@@ -204,7 +204,7 @@ extension Engine {
             key: user,
             history: state.history.map { entry in
                 .init(
-                    item: entry.item, isPositive: types[entry.type].weight > 0,
+                    item: entry.item, isPositive: types.weight(of: entry.type) > 0,
                     isHidden: isHidden(entry, now: now))
             }, historyCount: state.history.count, lastSeconds: state.history.last?.seconds,
             summary: rung?.model.summaryTokens == nil ? [] : state.summary)

@@ -68,7 +68,7 @@ extension Engine {
     public func positive(_ state: UserState, session: [ItemKey]) -> [ItemKey] {
         let types = configuration.history.types
         return state.history.compactMap { entry in
-            types[entry.type].weight > 0 && !session.contains(entry.item) ? entry.item : nil
+            types.weight(of: entry.type) > 0 && !session.contains(entry.item) ? entry.item : nil
         } + session
     }
 }

@@ -215,7 +215,7 @@ public final class Engine {
     }
 
     func isHidden(_ entry: HistoryEntry, now: Milliseconds) -> Bool {
-        switch configuration.history.types[entry.type].seen {
+        switch configuration.history.types.seen(of: entry.type) {
         case .always: true
         case .never: false
         case .cooldown(let span): Milliseconds(entry.seconds) * 1_000 + span > now
@@ -226,8 +226,9 @@ public final class Engine {
     func recent(_ state: UserState, session: [ItemKey]) -> [ItemKey] {
         var found: [ItemKey] = session.reversed()
         let limit = configuration.rules.sourcesMax
+        let types = configuration.history.types
         for entry in state.history.reversed() where found.count < limit {
-            if configuration.history.types[entry.type].weight > 0, !session.contains(entry.item) {
+            if types.weight(of: entry.type) > 0, !session.contains(entry.item) {
                 found.append(entry.item)
             }
         }

@@ -40,7 +40,7 @@ public struct HistoryRules: Sendable {
         return xxh64(bytes.bytes)
     }
 
-    func weight(_ entry: HistoryEntry) -> Int { types[entry.type].weight }
+    func weight(_ entry: HistoryEntry) -> Int { types.weight(of: entry.type) }
     func isPositive(_ entry: HistoryEntry) -> Bool { weight(entry) > 0 }
 }
 

@@ -136,7 +136,9 @@ public struct Statistics: Sendable {
             recent?.remove(closed.item, seconds: closed.seconds, others: window)
         }
         closed = nil
-        opened = !isTaken && rightMin == window.count - 1 ? window : []
+        // Sharing the storage of `window` would cost the next one storage of its own.
+        opened.removeAll(keepingCapacity: true)
+        if !isTaken, rightMin == window.count - 1 { opened.append(contentsOf: window) }
     }
 
     private mutating func note(_ item: KeyIndex.Number, seconds: UInt32, isTaken: Bool) {
@@ -146,7 +148,7 @@ public struct Statistics: Sendable {
             if opened.last == item { recent?.add(opened, seconds: seconds) }
             recent?.see(item, seconds: seconds)
         }
-        opened = []
+        opened.removeAll(keepingCapacity: true)
     }
 
     private mutating func apply(

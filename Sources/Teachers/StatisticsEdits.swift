@@ -97,7 +97,7 @@ public struct StatisticsEditsWriter: Sendable {
         out.word64(fingerprint)
         out.varint(nextOffset.map { UInt64($0) &+ 1 } ?? 0)
         out.varint(UInt64(numbers.count))
-        for key in numbers.keys { out.word64(key) }
+        out.words64(numbers.keys)
         out.append(body.bytes)
         return out.bytes
     }

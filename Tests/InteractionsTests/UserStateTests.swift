@@ -24,6 +24,42 @@ struct UserStateTests {
         #expect(try UserState(decoding: state.encoded()) == state)
     }
 
+    @Test("is stored as if written byte by byte", arguments: 0..<50)
+    func bytes(seed: Int) {
+        var random = SeededRandom(seed: UInt64(seed))
+        var state = Self.drawn(&random)
+        // The longest steps in time there are.
+        for seconds: UInt32 in [0, .max, 0] {
+            state.history.append(
+                HistoryEntry(item: random.next(), seconds: seconds, type: 63, repeatGap: 255))
+        }
+        var history = ByteWriter()
+        history.varint(UInt64(state.history.count))
+        var previous: Int64 = 0
+        for entry in state.history {
+            history.word64(entry.item)
+            history.byte(entry.type | (entry.repeatGap > 0 ? 0x80 : 0))
+            if entry.repeatGap > 0 { history.byte(entry.repeatGap) }
+            history.signed(Int64(entry.seconds) - previous)
+            previous = Int64(entry.seconds)
+        }
+        var out = ByteWriter()
+        for byte: UInt8 in [0x4D, 1, 1] { out.byte(byte) }
+        out.varint(UInt64(history.bytes.count))
+        out.append(history.bytes)
+        if !state.eventKeys.isEmpty {
+            out.byte(2)
+            out.varint(UInt64(8 * state.eventKeys.count))
+            for key in state.eventKeys { out.word64(key) }
+        }
+        var count = ByteWriter()
+        count.varint(state.eventCount)
+        out.byte(3)
+        out.varint(UInt64(count.bytes.count))
+        out.append(count.bytes)
+        #expect(state.encoded() == out.bytes)
+    }
+
     @Test("keeps sections of other versions, byte for byte")
     func otherSections() throws {
         var random = SeededRandom(seed: 1)

@@ -80,7 +80,10 @@ struct ListTests {
             let items = Set(list.map(\.item))
             #expect(items.isDisjoint(with: seen))
             #expect(!items.contains(excluded))
-            for item in items { #expect(shop.engine.catalogue[item]?.available == true) }
+            for item in items {
+                #expect(shop.engine.catalogue[item]?.available == true)
+                #expect(shop.engine.id(of: item) == shop.engine.catalogue[item]?.id)
+            }
         }
         let victim = try #require(ItemID("i2"))
         _ = shop.engine.change(.withdraw(victim))
@@ -88,6 +91,7 @@ struct ListTests {
             let list = shop.engine.recommend(state, count: 200, rung: .cf, now: Shop.now)
             #expect(!list.contains { $0.item == victim.key })
         }
+        #expect(shop.engine.id(of: victim.key) == nil)
     }
 
     @Test("a cool-down hides for its time and no longer")

@@ -95,7 +95,7 @@ struct ItemDataset {
         var pasts: [UserID: Past] = [:]
         var place = 0
         for event in events[..<((positive.last ?? -1) + 1)] {
-            let weight = log.types[event.type].weight
+            let weight = log.types.weight(of: event.type)
             var past = pasts.removeValue(forKey: event.user) ?? Past()
             if weight > 0 {
                 let item = number(of: event.item)

@@ -53,7 +53,7 @@ struct RankerData {
             switch change {
             case .item(let record): add(record)
             case .interaction(let event):
-                if log.types[event.type].weight > 0 { events.append(event) }
+                if log.types.weight(of: event.type) > 0 { events.append(event) }
             }
         }
         let end = events.count - Int(Double(events.count) * options.testShare)

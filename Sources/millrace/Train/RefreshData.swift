@@ -123,7 +123,7 @@ struct RefreshData {
             }
         }
         // Borders are among the positive events; the others are for summaries alone.
-        let times = events.filter { log.types[$0.type].weight > 0 }.map(\.time)
+        let times = events.filter { log.types.weight(of: $0.type) > 0 }.map(\.time)
         let (border, end) = shares.borders(times)
         if end > border { learntUntil = times[end - 1] }
         let count = Int(Double(times.count) * shares.all)
@@ -131,7 +131,7 @@ struct RefreshData {
             examples, teacher: name.flatMap { StreamedTeacher(named: $0, types: log.types) })
         var place = 0
         for event in events where place < count {
-            let weight = log.types[event.type].weight
+            let weight = log.types.weight(of: event.type)
             if weight > 0 {
                 if place == border {
                     known = past.examples.take()
