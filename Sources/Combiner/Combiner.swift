@@ -180,8 +180,9 @@ public struct Combiner: Sendable {
         let interval = min(
             configuration.refitInterval, max(configuration.listsMin, lists.count / 2))
         if sinceFit >= interval, lists.count >= configuration.listsMin, pending == nil {
-            pending = Pending(
-                fit: fitOfNow, result: nil, due: scoredCount + UInt64(configuration.fitDelay))
+            // Weights that come late in a short interval would keep the next fit waiting.
+            let delay = min(configuration.fitDelay, interval / 5)
+            pending = Pending(fit: fitOfNow, result: nil, due: scoredCount + UInt64(delay))
             sinceFit = 0
             return takeDue() || hasChanged
         }

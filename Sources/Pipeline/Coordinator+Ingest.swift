@@ -162,7 +162,11 @@ extension Coordinator {
             owned[partition]?.pending.removeFirst()
             owned[partition]?.pendingBase += 1
         }
-        guard !runs.isEmpty else { return false }
+        guard !runs.isEmpty else {
+            // Nothing waits for weights that nobody was told to make.
+            tendMixture()
+            return false
+        }
         fold(runs, of: partition)
         tendMixture()
         return true

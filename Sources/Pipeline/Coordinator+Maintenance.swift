@@ -119,14 +119,12 @@ extension Coordinator {
         takeSnapshotIfQuiet()
     }
 
-    /// Lists that a restart would make and learn from again, at about a millisecond each. Where they come quickly, the
+    /// Lists that a restart would make and learn from again, ten a millisecond. Where they come quickly, the
     /// making of checkpoints takes a fifth of the time at most.
     private var isLearntLongAgo: Bool {
-        learntCount >= checkpointedLearntCount + Self.listsLearntAgainMax
+        learntCount >= checkpointedLearntCount + UInt64(configuration.listsLearntAgainMax)
             && now - checkpointedAt >= 5 * checkpointMilliseconds
     }
-
-    private static let listsLearntAgainMax: UInt64 = 500
 
     var learntCount: UInt64 { engine.combiner?.scoredCount ?? 0 }
 

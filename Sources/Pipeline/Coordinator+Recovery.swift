@@ -158,6 +158,7 @@ extension Coordinator {
                 recoveredDeltas += deltas.count
                 if progressed { readRecoveryDeltas() } else { finishRecovery() }
             case .claim(let partition):
+                tendMixture()
                 if progressed {
                     act(.readDeltas(purpose, after: [partition: applied[partition] ?? 0], ticket))
                 } else {

@@ -210,7 +210,10 @@ struct MixtureTests {
     @Test("what a restart would learn again is bounded: a checkpoint follows so many lists")
     func checkpoints() throws {
         let log = Self.log(1_600)
-        let daemon = SoleDaemon { $0.checkpointIntervalMilliseconds = 1_000_000_000 }
+        let daemon = SoleDaemon {
+            $0.checkpointIntervalMilliseconds = 1_000_000_000
+            $0.listsLearntAgainMax = 500
+        }
         var contained = 0
         for end in stride(from: 100, through: 1_600, by: 100) {
             daemon.feed(log, upTo: end, batch: 50)
