@@ -42,7 +42,7 @@ public struct PipelineConfiguration: Sendable {
     public var checkpointEditBytes = 16 << 20
     public var checkpointIntervalMilliseconds: Milliseconds = 60_000
     /// Lists learnt from before a checkpoint is taken: a restart would make them again.
-    public var listsLearntAgainMax = 2_000
+    public var listsLearntAgainMax = 1_000
     /// How often other instances' statistics are fetched.
     public var peerIntervalMilliseconds: Milliseconds = 500
     /// How long to keep away from a partition that a newer epoch took while the group still gives it to us.

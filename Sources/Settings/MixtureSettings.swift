@@ -2,12 +2,12 @@
 
 public struct MixtureSettings: Sendable, Hashable {
     public var enabled = true
-    public var learnInterval = 16
+    public var learnInterval = 64
     public var shortList = true
     public var model = true
     public var tokenHead = false
     public var listsMax = 3_000
-    public var refitInterval = 2_000
+    public var refitInterval = 500
 
     public init() {}
 }
@@ -25,7 +25,7 @@ extension SettingKey {
             "mixture.learn-interval", \.mixture.learnInterval, .integer(1...1_000_000),
             """
             One of so many events is scored and learnt from, by its hash: each costs as much as a
-            list. 16 keeps up with 50 000 events a second; smaller logs learn sooner with less.
+            list. 64 keeps up with 50 000 events a second; smaller logs learn sooner with less.
             The first 1 000 events of a log are all learnt from, half of the next 1 000, a third
             of the next, and so on until it is one of this many.
             """),

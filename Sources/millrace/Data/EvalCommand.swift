@@ -1,11 +1,13 @@
 // `millrace eval`: how good the lists are, measured with the scorer that serves them.
 
 public import ArgumentParser
+import Combiner
 public import Evaluation
 import Interactions
 import ItemModel
 import ModelFolders
 import Recommender
+import Settings
 import Summaries
 import Teachers
 import Tensors
@@ -66,7 +68,7 @@ struct EvalCommand: ParsableCommand {
     @Option(help: "Share of the events learned before the first one is scored.")
     var warmUp: Double?
     @Option(help: "Score only every n-th event.") var every = 1
-    @Option(help: "mix: learn from one of so many events, as mixture.learn-interval does.")
+    @Option(help: "mix: learn as a daemon does that has this mixture.learn-interval.")
     var learnInterval = 1
     @Flag(help: "mix: with the model's token head, as mixture.token-head gives it to the daemon.")
     var tokenHead = false
@@ -237,6 +239,11 @@ struct EvalCommand: ParsableCommand {
             sources: sources, rankedItems: ranked, cutoff: cutoff,
             teachers: models(folder, log.records), solveInterval: interval)
         configuration.mixtureLearnInterval = learnInterval
+        if learnInterval > 1 {
+            let settings = MixtureSettings()
+            configuration.engine.mixture?.combiner.refitInterval = settings.refitInterval
+            configuration.engine.mixture?.combiner.fitDelay = settings.refitInterval / 5
+        }
         configuration.summariser = Self.summariser(folder)
         let evaluator = Evaluator(configuration)
         serve(folder, log.records, in: evaluator)

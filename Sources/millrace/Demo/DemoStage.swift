@@ -56,8 +56,6 @@ final class DemoStage {
                 session.timeout.ms: "6000"
             redis:
               address: unix:\(folder)/redis.sock
-            mixture:
-              learn-interval: 8  # a small stream: one event of eight teaches enough to see it
             serving:
               prequential: \(prequential)
             socket:
