@@ -16,8 +16,8 @@ public struct MixtureConfiguration: Sendable, Hashable {
     public var neighboursHalfLife = 179_659.0
     /// One of so many events is learnt from, chosen by its hash; 0: whoever owns the engine teaches it.
     public var learnInterval = 0
-    /// The first of so many events of a log are all learnt from, one of two of as many after them, one of three of the
-    /// next: young logs have little to learn from, and nothing yet to lose.
+    /// The first so many events of a log are all learnt from, one of two of as many after them, one of three of the
+    /// next: young logs have little to learn from.
     public var youngEvents = 1_000
     /// Whether the item-aware model takes part.
     public var usesModel = true
