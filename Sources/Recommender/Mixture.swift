@@ -26,8 +26,8 @@ public struct MixtureConfiguration: Sendable, Hashable {
 
     public init() {}
 
-    /// The interval at an offset of one of so many partitions. Offsets are the log's own: neither a restart nor the size
-    /// of batches changes it.
+    /// The interval at an offset of one of so many partitions. Offsets are the log's own: neither a restart nor how
+    /// batches fall changes it.
     public func learnInterval(at offset: Offset, partitions: Int) -> Int {
         let step = max(youngEvents / max(partitions, 1), 1)
         return min(learnInterval, Int(clamping: max(offset, 0)) / step + 1)
