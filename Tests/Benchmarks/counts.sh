@@ -14,6 +14,7 @@ tolerance_percent=5
 # name            executable        arguments  counted function, as in the symbol table
 counts=(
     "event         InstructionCounts event      *17InstructionCounts8measured*"
+    "fit           InstructionCounts fit        *17InstructionCounts8measured*"
     "mixture       InstructionCounts mixture    *17InstructionCounts8measured*"
     "recommend     InstructionCounts recommend  *17InstructionCounts8measured*"
     "resp          InstructionCounts resp       *17InstructionCounts8measured*"

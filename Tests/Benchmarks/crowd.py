@@ -37,7 +37,8 @@ def crowd(run, recovered, weighed):
                   f"redis-server loading the same data ({back['redis']:.2f} s, {back['dump'] / 2**20:.0f} MiB)",
                   f"READY after {back['ready']:.2f} s, its partitions again after {back['owning']:.1f} s (the group's "
                   f"session timeout of 6 s and the join), {back['replayed']} events replayed, "
-                  f"{'same digest' if back['same_digest'] else 'ANOTHER DIGEST'}", "<= 2 s, nothing twice",
+                  + ("same digest" if back["same_digest"] else f"ANOTHER DIGEST: {back['differs']}"),
+                  "<= 2 s, nothing twice",
                   back["ready"] <= 2 and back["replayed"] == 0 and back["same_digest"])
     resident(weighed, filled["rss"], 2 * SMALL_CACHE, "rule pairs up to the default of 50,000,000")
     with Stage(run.binary) as stage:
@@ -125,7 +126,23 @@ def recovery(stage, settings):
     os.mkdir(folder)
     shutil.copy(dump, folder)
     return {"ready": stage.ready_seconds, "owning": owning, "redis": loaded(folder), "replayed": replayed,
-            "same_digest": before == after, "dump": os.path.getsize(dump)}
+            "same_digest": before == after, "differs": difference(before, after),
+            "dump": os.path.getsize(dump)}
+
+
+def difference(before, after):
+    """What two digests disagree in: the statistics, or partitions, which may also be missing."""
+    before, after = fields(before), fields(after)
+    parts = [{fields(part)[b"partition"]: part for part in reply[b"partitions"]} for reply in (before, after)]
+    return {"statistics": before[b"statistics"] != after[b"statistics"],
+            "missing_before": sorted(parts[1].keys() - parts[0].keys()),
+            "missing_after": sorted(parts[0].keys() - parts[1].keys()),
+            "changed": sorted(name for name in parts[0].keys() & parts[1].keys() if parts[0][name] != parts[1][name])}
+
+
+def fields(reply):
+    """A map as RESP2 writes it: name, value, name, value."""
+    return dict(zip(reply[::2], reply[1::2]))
 
 
 def loaded(folder):

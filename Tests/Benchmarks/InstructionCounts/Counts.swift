@@ -122,6 +122,23 @@ func countMixture() {
     expect(listed > 4_000, "\(listed) items in 100 lists")
 }
 
+/// One fit of both stages to 100 lists, as many passes as in the daemon.
+func countFit() {
+    let shop = Shop(
+        userCount: 500, itemCount: 10_000, eventCount: 20_000, mixture: MixtureConfiguration())
+    var configuration = CombinerConfiguration()
+    configuration.listsMin = 100
+    var combiner = Combiner(configuration)
+    for (index, user) in shop.users[..<100].enumerated() {
+        guard let mixed = shop.engine.mixture(0, user, now: now + 20_000_000) else { continue }
+        combiner.learn(ScoredList(list: mixed.list, target: index % 20))
+    }
+    guard let fit = combiner.takeOrder() else { return expect(false, "no fit was ordered") }
+    var weights = combiner.weights
+    measured { weights = fit.run() }
+    expect(weights.version == 1 && weights != combiner.weights, "nothing was learnt")
+}
+
 /// 1 000 requests parsed, and a list of 20 items written for each.
 func countRESP() {
     var request: [UInt8] = []

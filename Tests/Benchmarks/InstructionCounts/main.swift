@@ -4,7 +4,7 @@
 import Glibc
 
 let counts: [String: () -> Void] = [
-    "event": countEvent, "mixture": countMixture, "recommend": countRecommend,
+    "event": countEvent, "fit": countFit, "mixture": countMixture, "recommend": countRecommend,
     "resp": countRESP,
 ]
 guard CommandLine.arguments.count == 2, let count = counts[CommandLine.arguments[1]] else {
