@@ -57,8 +57,7 @@ private let roundingUnit: Float = 12_582_912
 /// The same for 16 at a time.
 @inline(__always)
 func exponential(_ values: SIMD16<Float>) -> SIMD16<Float> {
-    var clamped = values
-    for lane in 0..<16 { clamped[lane] = min(max(values[lane], -87), 88) }
+    let clamped = clamp(values, -87, 88)
     let raised = clamped * 1.442_695_04 + roundingUnit
     let shift = raised - roundingUnit
     let rest = (clamped - shift * 0.693_359_375) + shift * 2.121_944_4e-4
@@ -72,6 +71,13 @@ func exponential(_ values: SIMD16<Float>) -> SIMD16<Float> {
     var powers = SIMD16<Float>.zero
     for lane in 0..<16 { powers[lane] = power(raised[lane]) }
     return sum * powers
+}
+
+/// Numbers below `low` and above `high` replaced by those. The standard library's own is a loop over lanes in memory.
+@inline(__always)
+func clamp(_ values: SIMD16<Float>, _ low: Float, _ high: Float) -> SIMD16<Float> {
+    values.replacing(with: low, where: values .< low)
+        .replacing(with: high, where: values .> high)
 }
 
 /// 2 to the power of what was added to the rounding unit, which its lowest bits hold.

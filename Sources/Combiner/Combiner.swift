@@ -148,8 +148,9 @@ public struct Combiner: Sendable {
         of list: CandidateList, _ linear: [Float]
     ) -> (list: ShortList, places: [Int]) {
         var (short, places) = ShortList.of(
-            list.rows, linear: linear, context: list.context,
-            count: configuration.shortListCount, target: nil)
+            linear, present: list.present, context: list.context,
+            count: configuration.shortListCount, target: nil,
+            rows: { $0.map { list.rows[$0] } })
         short.scale(by: weights.scale)
         return (short, places)
     }

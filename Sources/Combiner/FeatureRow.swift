@@ -43,10 +43,7 @@ public struct FeatureRow: Sendable, Hashable {
     }
 
     func clamped(to limit: Float) -> FeatureRow {
-        let bound = SIMD16<Float>(repeating: limit)
-        return FeatureRow(
-            low: low.clamped(lowerBound: -bound, upperBound: bound),
-            high: high.clamped(lowerBound: -bound, upperBound: bound))
+        FeatureRow(low: clamp(low, -limit, limit), high: clamp(high, -limit, limit))
     }
 
     @inline(__always)
@@ -81,6 +78,17 @@ func total(_ v: SIMD16<Float>) -> Float {
     let b = SIMD4(v[4], v[5], v[6], v[7]) + SIMD4(v[12], v[13], v[14], v[15])
     let c = a + b
     return (c[0] + c[2]) + (c[1] + c[3])
+}
+
+@inline(__always)
+func greatest(_ v: SIMD16<Float>) -> Float {
+    func greater(_ a: SIMD4<Float>, _ b: SIMD4<Float>) -> SIMD4<Float> {
+        a.replacing(with: b, where: b .> a)
+    }
+    let a = greater(SIMD4(v[0], v[1], v[2], v[3]), SIMD4(v[8], v[9], v[10], v[11]))
+    let b = greater(SIMD4(v[4], v[5], v[6], v[7]), SIMD4(v[12], v[13], v[14], v[15]))
+    let c = greater(a, b)
+    return max(max(c[0], c[2]), max(c[1], c[3]))
 }
 
 /// Sums of rows in double precision, place by place.

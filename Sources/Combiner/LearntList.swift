@@ -43,22 +43,24 @@ struct LearntList: Sendable, Hashable {
 
     var rowCount: Int { present.places.isEmpty ? 0 : halves.count / present.places.count }
 
-    /// As they were centred, to half precision.
-    var rows: [FeatureRow] {
+    /// The value of a finite Float16: its exponent counts from 112 less, subnormal or not. The conversion is a call where
+    /// the processor is not known to have one.
+    @inline(__always)
+    static func float(_ half: UInt16) -> Float {
+        let magnitude = Float(bitPattern: UInt32(half & 0x7FFF) << 13) * 0x1p112
+        return half >> 15 == 0 ? magnitude : -magnitude
+    }
+
+    /// Features of these candidates as they were centred, to half precision.
+    func rows(_ indices: [Int]) -> [FeatureRow] {
         let places = present.places
-        guard !places.isEmpty else { return [] }
-        var rows: [FeatureRow] = []
-        rows.reserveCapacity(halves.count / places.count)
-        var index = 0
-        while index < halves.count {
+        return indices.map { index in
             var row = FeatureRow.zero
-            for place in places {
-                row[place] = Float(Float16(bitPattern: halves[index]))
-                index += 1
+            for (column, place) in places.enumerated() {
+                row[place] = Self.float(halves[index * places.count + column])
             }
-            rows.append(row)
+            return row
         }
-        return rows
     }
 }
 

@@ -9,6 +9,8 @@
 struct ShortList: Sendable {
     /// Inputs of each candidate: scaled features; the first stage's score relative to the list's mean.
     var rows: [FeatureRow]
+    /// Places of the features that the list has; those of others are 0.
+    var features: [Int]
     var scores: [Float]
     var context: ListContext
     var target: Int
@@ -21,13 +23,13 @@ enum ShortListStage {
     typealias Units = ShortListWeights.Units
 
     private static func hidden(
-        _ weights: ShortListWeights, _ row: FeatureRow, _ score: Float, _ base: Units
+        _ weights: ShortListWeights, _ list: ShortList, _ index: Int, _ base: Units
     ) -> Units {
         var sum = base
-        for place in 0..<FeatureRow.scalarCount {
-            sum += weights.hidden[place] * row[place]
+        for place in list.features {
+            sum += weights.hidden[place] * list.rows[index][place]
         }
-        return sum + weights.hidden[ShortListWeights.scorePlace] * score
+        return sum + weights.hidden[ShortListWeights.scorePlace] * list.scores[index]
     }
 
     /// What the context gives every candidate alike, before the units' curve.
@@ -56,7 +58,7 @@ enum ShortListStage {
         let base = base(weights, list.context)
         let skip = skipRow(weights)
         return list.rows.indices.map { index in
-            let h = hidden(weights, list.rows[index], list.scores[index], base)
+            let h = hidden(weights, list, index, base)
             let s = sigmoid(h)
             pass(h, s)
             return total(weights.out * h * s) + total(skip * list.rows[index])
@@ -80,23 +82,32 @@ enum ShortListStage {
         let own = Double(probabilities[list.target])
         let loss = softmax(&probabilities) - own
         var skip = FeatureRow.zero
+        var slopes = (
+            hidden: InlineArray<32, Units>(repeating: .zero), score: Units.zero, skip: Float(0)
+        )
+        var bias = Units.zero
         for index in list.rows.indices {
             let slope = probabilities[index] - (index == list.target ? 1 : 0)
-            let row = list.rows[index]
             let (h, s) = units[index]
             gradient.out += h * s * slope
             let inner = weights.out * (s * (1 + h * (1 - s))) * slope
-            gradient.bias += inner
-            for place in 0..<FeatureRow.scalarCount { gradient.hidden[place] += inner * row[place] }
-            gradient.hidden[ShortListWeights.scorePlace] += inner * list.scores[index]
-            for place in 0..<ListContext.count {
-                gradient.hidden[ShortListWeights.scorePlace + 1 + place] +=
-                    inner * list.context.value(place)
-            }
-            skip += row * slope
-            gradient.skip[ShortListWeights.scorePlace] += list.scores[index] * slope
+            bias += inner
+            for place in list.features { slopes.hidden[place] += inner * list.rows[index][place] }
+            slopes.score += inner * list.scores[index]
+            skip += list.rows[index] * slope
+            slopes.skip += list.scores[index] * slope
         }
-        for place in 0..<FeatureRow.scalarCount { gradient.skip[place] += skip[place] }
+        for place in list.features {
+            gradient.hidden[place] += slopes.hidden[place]
+            gradient.skip[place] += skip[place]
+        }
+        gradient.hidden[ShortListWeights.scorePlace] += slopes.score
+        gradient.skip[ShortListWeights.scorePlace] += slopes.skip
+        gradient.bias += bias
+        for place in 0..<ListContext.count {
+            gradient.hidden[ShortListWeights.scorePlace + 1 + place] +=
+                bias * list.context.value(place)
+        }
         return loss
     }
 

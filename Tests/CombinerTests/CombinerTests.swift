@@ -48,26 +48,93 @@ struct CombinerTests {
         return combiner
     }
 
-    @Test("the first stage's gradient is the slope of its loss")
-    func linearGradient() {
-        let rows = lists(4).compactMap { example in
-            example.target.map { (rows: example.list.rows, target: $0) }
-        }
+    private func columns(_ count: Int, size: Int = 12) throws -> [FeatureColumns] {
+        try lists(count, size: size).map { FeatureColumns(try #require(LearntList($0))) }
+    }
+
+    @Test("the first stage's gradient is the slope of its loss, its Hessian that of the gradient")
+    func linearGradient() throws {
+        let columns = try columns(4)
         var weights = SIMD32<Double>.zero
         weights[5] = 0.4
         weights[0] = -0.2
-        let gradient = LinearStage.loss(weights, rows).gradient
-        for feature in [Feature.rules, .popularity0, .recentRules, .model] {
+        let here = LinearStage.loss(weights, columns, curved: true)
+        #expect(here.value == LinearStage.loss(weights, columns).value)
+        let features = [Feature.rules, .popularity0, .recentRules, .model]
+        for feature in features {
+            let place = feature.rawValue
             let step = 1e-2
-            var above = weights
-            above[feature.rawValue] += step
-            var below = weights
-            below[feature.rawValue] -= step
-            let slope =
-                (LinearStage.loss(above, rows).value - LinearStage.loss(below, rows).value)
-                / (2 * step)
-            #expect(abs(slope - gradient[feature.rawValue]) < 2e-3)
+            var weights = (above: weights, below: weights)
+            weights.above[place] += step
+            weights.below[place] -= step
+            let above = LinearStage.loss(weights.above, columns)
+            let below = LinearStage.loss(weights.below, columns)
+            #expect(abs((above.value - below.value) / (2 * step) - here.gradient[place]) < 2e-3)
+            for other in features where other.rawValue <= place {
+                let slope =
+                    (above.gradient[other.rawValue] - below.gradient[other.rawValue]) / (2 * step)
+                #expect(abs(slope - here.hessian[place, other.rawValue]) < 2e-3)
+            }
         }
+    }
+
+    @Test("nothing near the first stage's weights is better")
+    func linearMinimum() throws {
+        var columns = try columns(60, size: 37)
+        let scale = LinearStage.scale(of: columns)
+        for index in columns.indices { columns[index].scale(by: scale) }
+        let weights = LinearStage.fit(.zero, columns)
+        let found = LinearStage.loss(weights.doubles, columns)
+        #expect(found.value < LinearStage.loss(.zero, columns).value - 0.5)
+        #expect((found.gradient * found.gradient).sum().squareRoot() < 1e-4)
+    }
+
+    @Test(
+        "columns say what rows do, whatever is left of the last block", arguments: [1, 15, 16, 17])
+    func columnsAndRows(size: Int) throws {
+        let learnt = try #require(LearntList(lists(1, size: size)[0]))
+        let rows = learnt.rows(Array(0..<size))
+        let columns = FeatureColumns(learnt)
+        var weights = FeatureRow.zero
+        weights.set(.rules, 1.5)
+        weights.set(.popularity0, -0.25)
+        let expected = rows.map { total($0 * weights) }
+        let scores = columns.scores(weights)
+        #expect(scores.count == size)
+        for (left, right) in zip(scores, expected) { #expect(abs(left - right) < 1e-5) }
+
+        var blocks: [FeatureColumns.Block] = []
+        columns.scores(weights, into: &blocks)
+        let logarithm = columns.softmax(&blocks)
+        var probabilities = expected
+        #expect(abs(softmax(&probabilities) - logarithm) < 1e-5)
+        for place in 0..<(columns.blockCount * 16) {
+            let found = blocks[place / 16][place % 16]
+            #expect(abs(found - (place < size ? probabilities[place] : 0)) < 1e-6)
+        }
+        for (column, place) in columns.places.enumerated() {
+            let squares = rows.reduce(Float(0)) { $0 + $1[place] * $1[place] }
+            #expect(abs(columns.sumOfSquares(column) - squares) < 1e-4)
+            var product: Float = 0
+            for index in 0..<size { product += rows[index][place] * probabilities[index] }
+            #expect(abs(columns.product(column, blocks) - product) < 1e-5)
+            #expect(columns.value(size - 1, column) == rows[size - 1][place])
+        }
+    }
+
+    @Test("halves are read as the standard library reads them")
+    func halves() {
+        for bits in UInt16.min...UInt16.max where Float16(bitPattern: bits).isFinite {
+            let expected = Float(Float16(bitPattern: bits))
+            #expect(LearntList.float(bits).bitPattern == expected.bitPattern)
+        }
+    }
+
+    @Test("the short list is the best of the first stage, equal ones in the order of the list")
+    func places() {
+        let scores: [Float] = [0, -1.5, 2, -0.0, 2, -.infinity, 1e-30, -1e-30, 7]
+        #expect(ShortList.places(scores, count: 99) == [8, 2, 4, 6, 0, 3, 7, 1, 5])
+        #expect(ShortList.places(scores, count: 2) == [8, 2])
     }
 
     @Test("the second stage's gradient is the slope of its loss, in every kind of weight")
@@ -80,7 +147,8 @@ struct CombinerTests {
         }
         let scored = lists(1, size: 5)[0]
         let list = ShortList(
-            rows: scored.list.rows, scores: [0.5, -0.2, 0.1, 0.3, -0.7],
+            rows: scored.list.rows, features: scored.list.present.places,
+            scores: [0.5, -0.2, 0.1, 0.3, -0.7],
             context: ListContext(historyCount: 9, gapSeconds: 7_200), target: 2)
         var gradient = ShortListStage.zero
         _ = ShortListStage.accumulate(weights, list, into: &gradient)
@@ -246,7 +314,8 @@ struct CombinerTests {
         // Three steps a pass.
         let short = lists(150, size: 5).map { scored in
             ShortList(
-                rows: scored.list.rows, scores: [0.5, -0.2, 0.1, 0.3, -0.7],
+                rows: scored.list.rows, features: scored.list.present.places,
+                scores: [0.5, -0.2, 0.1, 0.3, -0.7],
                 context: scored.list.context, target: scored.target ?? 0)
         }
         for passes in 1...4 {
