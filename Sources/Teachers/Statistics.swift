@@ -158,7 +158,8 @@ public struct Statistics: Sendable {
         let amount = Int64(subtract ? -weight : weight)
         for index in popularities.indices {
             let moved = popularities[index].add(item, seconds: seconds, weight: amount)
-            if moved { popularityEpoch &+= 1 }
+            // The first is `popularity`; the others order no items.
+            if moved, index == 0 { popularityEpoch &+= 1 }
         }
     }
 
