@@ -48,7 +48,7 @@ def crowd(run, recovered, weighed):
     resident(weighed, soaked["rss"], max(full, 2 * SMALL_CACHE),
              f"tables full: rule pairs up to {FEW_PAIRS:,}, lists that are learnt from up to {FEW_LISTS}")
     weighed.chart("memory", charts.lines(
-        f"Resident set, cache of {SMALL_CACHE:,} users", "users served", "MiB",
+        f"Resident set at most, cache of {SMALL_CACHE:,} users", "users served", "MiB",
         [(name, [(seen, value / 2**20) for seen, value, _ in rss])
          for name, rss in (("pairs to 50 M", filled["rss"]), (f"pairs to {FEW_PAIRS:,}", soaked["rss"]))]),
         "resident set while users come that the cache has no room for, with tables that grow and with full ones")
@@ -57,7 +57,7 @@ def crowd(run, recovered, weighed):
 def resident(part, rss, begin, what):
     seen, first, pairs = next(sample for sample in rss if sample[0] >= begin)
     last = rss[-1]
-    part.row(f"resident set, cache of {SMALL_CACHE:,} users, from {seen:,} to {last[0]:,} users served, {what}", "absolute",
+    part.row(f"most of the resident set, cache of {SMALL_CACHE:,} users, from {seen:,} to {last[0]:,} users served, {what}", "absolute",
              f"{first / 2**20:.0f} -> {last[1] / 2**20:.0f} MiB = {last[1] / first:.2f} x, rule pairs {pairs:,} -> {last[2]:,}",
              "flat (<= 1.2 x)", last[1] <= 1.2 * first)
 
@@ -84,14 +84,14 @@ def fill(run, stage, settings, users):
         count = min(step if done >= 2 * SMALL_CACHE else SMALL_CACHE, users - done)
         stream(done, count)
         done += count
-        rss.append((done, stage.daemon_rss(), stage.rule_pairs()))
+        rss.append((done, stage.daemon_peak_rss(), stage.rule_pairs()))
         run.note(f"P11: {done:,} users, {total:,} events, {rss[-1][2]:,} pairs, {rss[-1][1] / 2**20:.0f} MiB, "
                  f"{time.monotonic() - begin:.0f} s")
     # The same users again: nobody new, so that only growth over time remains.
     again = min(step, users)
     for turn in range(4):
         stream((users - again) * turn // 4, again)
-        rss.append((users + (turn + 1) * again, stage.daemon_rss(), stage.rule_pairs()))
+        rss.append((users + (turn + 1) * again, stage.daemon_peak_rss(), stage.rule_pairs()))
     return {"events": total, "rss": rss}
 
 

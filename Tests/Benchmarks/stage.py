@@ -189,9 +189,19 @@ operations: {{path: "{self.path('operations.sock')}"}}
         return seconds
 
     def daemon_rss(self):
+        return self.daemon_status("VmRSS")
+
+    def daemon_peak_rss(self):
+        """The most since the last call: a fit or a checkpoint takes room for a moment."""
+        peak = self.daemon_status("VmHWM")
+        with open(f"/proc/{self.daemon.pid}/clear_refs", "w") as file:
+            file.write("5")
+        return peak
+
+    def daemon_status(self, field):
         with open(f"/proc/{self.daemon.pid}/status") as file:
             for line in file:
-                if line.startswith("VmRSS:"):
+                if line.startswith(field + ":"):
                     return int(line.split()[1]) * 1024
         return 0
 
