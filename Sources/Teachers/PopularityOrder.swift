@@ -3,6 +3,8 @@
 // A list needs the best items that the user has not seen, so a few hundred places are enough; keeping only those
 // makes an event cost a short shift instead of a sort, at any size of catalogue.
 
+import Interactions
+
 /// The top of the popularity order: by value, then by key, so that every instance agrees.
 public struct PopularityOrder: Sendable {
     /// Enough to fill the longest list past the longest history most users have; a full scan serves the rest.
@@ -17,9 +19,29 @@ public struct PopularityOrder: Sendable {
     private var place: [Int32] = []
     private var isStale = true
     private var epoch: UInt64 = 0
-    private var known = 0
+    private let count: Int
+    /// No item outside `top` precedes this one, while there are such items.
+    private var bound = Rank(value: 0, key: 0)
 
-    public init() {}
+    /// `count`: items held at most, at least 1.
+    public init(count: Int = Self.heldMax) {
+        precondition(count > 0, "an order of something")
+        self.count = count
+    }
+
+    private struct Rank {
+        var value: Int64
+        var key: ItemKey
+
+        func precedes(_ other: Rank) -> Bool {
+            value != other.value ? value > other.value : key < other.key
+        }
+    }
+
+    private static func rank(_ item: KeyIndex.Number, _ statistics: Statistics) -> Rank {
+        Rank(
+            value: statistics.popularity.values[Int(item)], key: statistics.items.keys[Int(item)])
+    }
 
     /// Whether an item is in `top`.
     @inline(__always)
@@ -45,6 +67,11 @@ public struct PopularityOrder: Sendable {
             let at = at(item)
             if at > 0, !Self.precedes(top[at - 1], item, statistics) { isStale = true }
             if isSunken(at, statistics) { isStale = true }
+        }
+        // The last place may be that of an item that did not change: one after it rose, and one outside stayed there
+        // for having been compared with that one.
+        if !isComplete, let last = top.last, bound.precedes(Self.rank(last, statistics)) {
+            isStale = true
         }
     }
 
@@ -73,17 +100,18 @@ public struct PopularityOrder: Sendable {
         let values = statistics.popularity.values
         let keys = statistics.items.keys
         var all = (0..<KeyIndex.Number(statistics.items.count)).filter { values[Int($0)] > 0 }
-        isComplete = all.count <= Self.heldMax
+        isComplete = all.count <= count
         let before: (KeyIndex.Number, KeyIndex.Number) -> Bool = { left, right in
             let (a, b) = (values[Int(left)], values[Int(right)])
             return a != b ? a > b : keys[Int(left)] < keys[Int(right)]
         }
         if !isComplete {
-            let cut = Self.cut(values: all.map { values[Int($0)] }, keeping: Self.heldMax)
+            let cut = Self.cut(values: all.map { values[Int($0)] }, keeping: count)
             all.removeAll { values[Int($0)] < cut }
         }
         all.sort(by: before)
-        top = Array(all.prefix(Self.heldMax))
+        top = Array(all.prefix(count))
+        if let last = top.last { bound = Self.rank(last, statistics) }
         place = Array(repeating: -1, count: statistics.items.count)
         for (at, item) in top.enumerated() { place[Int(item)] = Int32(at) }
         epoch = statistics.popularityEpoch
@@ -105,7 +133,7 @@ public struct PopularityOrder: Sendable {
     private mutating func enter(_ item: KeyIndex.Number, _ statistics: Statistics) {
         let value = statistics.popularity.values[Int(item)]
         guard value > 0 else { return }
-        if top.count < Self.heldMax {
+        if top.count < count {
             guard isComplete else {
                 isStale = true
                 return
@@ -113,8 +141,11 @@ public struct PopularityOrder: Sendable {
             top.append(item)
         } else {
             guard let last = top.last else { return }
+            let enters = Self.precedes(item, last, statistics)
+            let outside = Self.rank(enters ? last : item, statistics)
+            if isComplete || outside.precedes(bound) { bound = outside }
             isComplete = false
-            guard Self.precedes(item, last, statistics) else { return }
+            guard enters else { return }
             place[Int(last)] = -1
             top[top.count - 1] = item
         }
@@ -146,11 +177,10 @@ public struct PopularityOrder: Sendable {
         place[Int(item)] = Int32(at)
     }
 
-    /// Whether the item at `at` does not precede the one after it, or may have left the top.
+    /// Whether the item at `at` does not precede the one after it, or is none that is held.
     private func isSunken(_ at: Int, _ statistics: Statistics) -> Bool {
         if statistics.popularity.values[Int(top[at])] <= 0 { return true }
-        if at + 1 < top.count { return Self.precedes(top[at + 1], top[at], statistics) }
-        return !isComplete && at == top.count - 1 && at >= 0 && top.count == Self.heldMax
+        return at + 1 < top.count && Self.precedes(top[at + 1], top[at], statistics)
     }
 
     private static func precedes(
