@@ -58,26 +58,6 @@ public struct PopularityOrder: Sendable {
 
     /// Tells the order that the values of these items changed, all that changed since the last call.
     public mutating func touch(_ items: [KeyIndex.Number], in statistics: Statistics) {
-        for item in items where !isStale { touch(item, in: statistics) }
-        for item in items where !isStale && holds(item) { sink(from: at(item), statistics) }
-        for item in items where !isStale && holds(item) { rise(from: at(item), statistics) }
-        // Only what changed can be out of place, but it may have been placed beside something not yet looked at: a
-        // last look, when all have been placed, sees every wrong pair of neighbours.
-        for item in items where !isStale && holds(item) {
-            let at = at(item)
-            if at > 0, !Self.precedes(top[at - 1], item, statistics) { isStale = true }
-            if isSunken(at, statistics) { isStale = true }
-        }
-        // The last place may be that of an item that did not change: one after it rose, and one outside stayed there
-        // for having been compared with that one.
-        if !isComplete, let last = top.last, bound.precedes(Self.rank(last, statistics)) {
-            isStale = true
-        }
-    }
-
-    private func at(_ item: KeyIndex.Number) -> Int { Int(place[Int(item)]) }
-
-    private mutating func touch(_ item: KeyIndex.Number, in statistics: Statistics) {
         guard !isStale, epoch == statistics.popularityEpoch else {
             isStale = true
             return
@@ -86,11 +66,14 @@ public struct PopularityOrder: Sendable {
             place.append(
                 contentsOf: repeatElement(-1, count: statistics.items.count - place.count))
         }
-        let at = Int(place[Int(item)])
-        if at < 0 {
-            enter(item, statistics)
-        } else {
-            rise(from: at, statistics)
+        // Worst first down, then best first up: none is held up by one that is not in its place yet.
+        let changed = items.filter(holds).sorted { Self.precedes($0, $1, statistics) }
+        for item in changed.reversed() { sink(from: Int(place[Int(item)]), statistics) }
+        for item in changed { rise(from: Int(place[Int(item)]), statistics) }
+        if let last = changed.last, statistics.popularity.values[Int(last)] <= 0 { isStale = true }
+        for item in items where !isStale && !holds(item) { enter(item, statistics) }
+        if !isComplete, let last = top.last, bound.precedes(Self.rank(last, statistics)) {
+            isStale = true
         }
     }
 
@@ -149,7 +132,6 @@ public struct PopularityOrder: Sendable {
             place[Int(last)] = -1
             top[top.count - 1] = item
         }
-        place[Int(item)] = Int32(top.count - 1)
         rise(from: top.count - 1, statistics)
     }
 
@@ -175,12 +157,6 @@ public struct PopularityOrder: Sendable {
         }
         top[at] = item
         place[Int(item)] = Int32(at)
-    }
-
-    /// Whether the item at `at` does not precede the one after it, or is none that is held.
-    private func isSunken(_ at: Int, _ statistics: Statistics) -> Bool {
-        if statistics.popularity.values[Int(top[at])] <= 0 { return true }
-        return at + 1 < top.count && Self.precedes(top[at + 1], top[at], statistics)
     }
 
     private static func precedes(
