@@ -43,8 +43,8 @@ struct LearntList: Sendable, Hashable {
 
     var rowCount: Int { present.places.isEmpty ? 0 : halves.count / present.places.count }
 
-    /// The value of a finite Float16: its exponent counts from 112 less, subnormal or not. The conversion is a call where
-    /// the processor is not known to have one.
+    /// The value of a finite Float16: its exponent counts from 112 less, subnormal or not. The conversion is a call
+    /// where the processor is not known to have one.
     @inline(__always)
     static func float(_ half: UInt16) -> Float {
         let magnitude = Float(bitPattern: UInt32(half & 0x7FFF) << 13) * 0x1p112
