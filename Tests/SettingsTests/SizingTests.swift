@@ -40,14 +40,14 @@ struct SizingTests {
         let plan = try Numbers().plan()
         #expect(plan.groups == 1 && plan.instances == 1 && plan.partitions == 4)
         #expect(plan.coresPerInstance == 2 && plan.cachedShare == 1)
-        // 6.4 us for folding, and of 64 events one list of 490 us.
+        // 6.9 us for folding, and of 64 events one list of 136 us.
         #expect(
             plan.engineLane.parts.map(\.value).map { ($0 * 1e9).rounded() } == [
-                64_000_000, 76_562_500,
+                69_000_000, 21_250_000,
             ])
-        #expect(abs((plan.eventsPerSecondAlone ?? 0) - 42_686) < 1)
-        // Another instance's event costs 1.9 us, and the list again.
-        #expect(abs((plan.eventsPerSecondMax ?? 0) - 62_786) < 1)
+        #expect(abs((plan.eventsPerSecondAlone ?? 0) - 66_482) < 1)
+        // Another instance's event costs 3.5 us, and the list again.
+        #expect(abs((plan.eventsPerSecondMax ?? 0) - 106_667) < 1)
         // 100 items make 10 000 pairs at most, of the 45 000 that histories of ten hold.
         #expect(plan.pairsPossible == 10_000)
         let redis: [Double] = [
@@ -110,7 +110,7 @@ struct SizingTests {
     @Test("the instances keep the engine's lane within what is planned, one fewer would not")
     func fewestInstances() throws {
         for lists in [0.0, 100, 3_000, 20_000, 200_000] {
-            for events in [0.0, 500, 30_000, 55_000] {
+            for events in [0.0, 500, 30_000, 100_000] {
                 let load = Numbers(users: 1e6, items: 1e5, events: events, lists: lists)
                 let plan = try load.plan()
                 guard plan.groups == 1 else { continue }
@@ -133,18 +133,18 @@ struct SizingTests {
 
     @Test("a rate that no number of instances bears parts the users, and says how to avoid it")
     func beyondTheLimit() throws {
-        let below = try Numbers(users: 1e6, events: 62_000).plan()
+        let below = try Numbers(users: 1e6, events: 105_000).plan()
         #expect(below.groups == 1 && below.instances > 10)
-        let beyond = try Numbers(users: 1e6, events: 100_000).plan()
+        let beyond = try Numbers(users: 1e6, events: 165_000).plan()
         #expect(beyond.groups == 4 && beyond.load.users == 250_000)
         #expect(beyond.engineLane.total <= Sizing.plannedUse)
         #expect(beyond.warnings.contains { $0.contains("4 groups") })
         #expect(beyond.warnings.contains { $0.contains("mixture.learn-interval") })
         var settings = MillraceSettings()
         settings.mixture.learnInterval = 4_096
-        #expect(try Numbers(users: 1e6, events: 100_000).plan(settings).groups == 1)
+        #expect(try Numbers(users: 1e6, events: 165_000).plan(settings).groups == 1)
         settings.mixture.enabled = false
-        let plain = try Numbers(users: 1e6, events: 400_000).plan(settings)
+        let plain = try Numbers(users: 1e6, events: 250_000).plan(settings)
         #expect(plain.groups == 1)
         #expect(!plain.warnings.contains { $0.contains("learn-interval") })
     }
@@ -154,7 +154,7 @@ struct SizingTests {
         var settings = MillraceSettings()
         settings.teachers.enabled = ["ease"]
         let numbers = Numbers(
-            users: 1e9, items: 1e8, events: 5e4, lists: 1e4, feeds: 1e8, history: 600)
+            users: 1e9, items: 1e8, events: 1e5, lists: 1e4, feeds: 1e8, history: 600)
         let warnings = try numbers.plan(settings).warnings
         for key in [
             "rules.pairs-max", "redis.users-bytes-max", "catalogue.items-max", "feeds.watched-max",
@@ -168,7 +168,7 @@ struct SizingTests {
             #expect(SettingKey.byPath[String(match.0)] != nil, "\(match.0)")
         }
         let few = Sizing(
-            try Numbers(users: 1e6, events: 55_000).load(), MillraceSettings(), partitionsThere: 1)
+            try Numbers(users: 1e6, events: 90_000).load(), MillraceSettings(), partitionsThere: 1)
         #expect(few.warnings.contains { $0.contains("1 partitions") })
     }
 

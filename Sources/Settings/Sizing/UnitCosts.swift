@@ -70,36 +70,36 @@ extension UnitCost {
         switch self {
         case .fold:
             Facts(
-                6.4, "us", "an event of an own partition on the engine's lane, not learnt from",
-                "P12: 14.1 us with one instance, less a learnt list of 64")
+                6.9, "us", "an event of an own partition on the engine's lane, not learnt from",
+                "P1: 10.3 us of the lane, less a learnt list of 40")
         case .foldPlain:
             Facts(
-                4.1, "us", "the same with mixture.enabled: false",
-                "combiner.md, 3.2 of 11 us, of P12's 14.1")
+                5.0, "us", "the same with mixture.enabled: false",
+                "combiner.md: mixture.enabled: false")
         case .peer:
             Facts(
-                1.9, "us", "an event of another instance on the engine's lane, not learnt from",
-                "P12: 23.7 - 14.1 us, less a learnt list of 64")
+                3.5, "us", "an event of another instance on the engine's lane, not learnt from",
+                "P12: 18.4 - 9.7 us, less a learnt list of 25")
         case .peerPlain:
             Facts(
-                1.2, "us", "the same with mixture.enabled: false",
-                "profile.md: 13 of 21 % are not latest pairs")
+                2.2, "us", "the same with mixture.enabled: false",
+                "as much of fold-plain as peer is of fold, less latest pairs")
         case .learn:
             Facts(
-                490, "us", "a list that is learnt from, on the engine's lane of every instance",
-                "combiner.md: 384 us at 11 us an event, of P12's 14.1")
+                136, "us", "a list that is learnt from, on the engine's lane of every instance",
+                "profile.md: 33 % of 10.3 us an event, one list of 40")
         case .fit:
             Facts(
-                370, "us", "the same on the combiner's lane, fits shared out over lists",
-                "P1: 5.83 us an event, one list of 64")
+                105, "us", "the same on the combiner's lane, fits shared out over lists",
+                "P1: 2.6 us an event, one list of 40")
         case .ownThreads:
             Facts(
                 3.3, "us", "an event of an own partition on all other threads",
                 "P12: checkpoint, kafka-source, librdkafka, redis-writes, NIO")
         default:
             Facts(
-                0.9, "us", "an event of another instance on all other threads",
-                "P12: the same threads with two instances, less with one")
+                0.5, "us", "an event of another instance on all other threads",
+                "P12: the same threads with two instances, less with one: -.2 and .5")
         }
     }
 
@@ -107,21 +107,21 @@ extension UnitCost {
         switch self {
         case .listAuto:
             Facts(
-                340, "us", "a list of MODE auto on the engine's lane, not from the reply cache",
-                "combiner.md: .54 ms beside .14 ms of cf, of P3's 87 us")
+                230, "us", "a list of MODE auto on the engine's lane, not from the reply cache",
+                "4 000 to 4 600 a second, MovieTweetings, no cache")
         case .listCF:
-            Facts(87, "us", "the same, MODE cf", "P3: 11 494 a second, no cache")
+            Facts(36, "us", "the same, MODE cf", "P3: 27 778 a second, no cache")
         case .listLM:
             Facts(
-                127, "us", "the same, MODE lm, over 10 506 items", "P4: 7 848 a second")
+                134, "us", "the same, MODE lm, over 10 506 items", "P4: 7 460 a second")
         case .listLMItem:
             Facts(
                 0.03, "us", "each item beyond those in MODE lm",
                 "P4's chart: .24 ms at 10 k items, 1.42 at 50 k")
         default:
             Facts(
-                24, "us", "a list on the socket's event loop",
-                "profile.md, P3: 21 % of samples beside 77 % of the engine")
+                21, "us", "a list on the socket's event loop",
+                "profile.md, P3: 36 % of samples beside 63 % of the engine")
         }
     }
 
@@ -129,14 +129,14 @@ extension UnitCost {
         switch self {
         case .redisUser:
             Facts(
-                1.9, "us", "a user written or read, on Redis' one thread",
-                "P1: SET -P 64, 527 704 a second; in bulk a commit took 1.2 an event")
+                1.4, "us", "a user written or read, on Redis' one thread",
+                "P1: SET -P 64, 712 251 a second; in bulk a commit took 1.2 an event")
         case .redisEdits:
             Facts(
                 0.1, "us", "an event's edits read by one other instance, on the same",
                 "scaling.md: XRANGE took 0.055, and as much for sending")
         case .redisLoad:
-            Facts(77, "MiB/s", "a starting Redis reading its file", "P10: 57 MiB in 0.74 s")
+            Facts(84, "MiB/s", "a starting Redis reading its file", "P10: 59 MiB in 0.70 s")
         case .userKey:
             Facts(64, "B", "a user in Redis beside the state", "P11: 113 - 49 B")
         case .userBlob:
