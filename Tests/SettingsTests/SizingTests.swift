@@ -135,14 +135,14 @@ struct SizingTests {
     func beyondTheLimit() throws {
         let below = try Numbers(users: 1e6, events: 105_000).plan()
         #expect(below.groups == 1 && below.instances > 10)
-        let beyond = try Numbers(users: 1e6, events: 165_000).plan()
-        #expect(beyond.groups == 4 && beyond.load.users == 250_000)
+        let beyond = try Numbers(users: 9e5, events: 130_000).plan()
+        #expect(beyond.groups == 3 && beyond.load.users == 300_000)
         #expect(beyond.engineLane.total <= Sizing.plannedUse)
-        #expect(beyond.warnings.contains { $0.contains("4 groups") })
+        #expect(beyond.warnings.contains { $0.contains("3 groups") })
         #expect(beyond.warnings.contains { $0.contains("mixture.learn-interval") })
         var settings = MillraceSettings()
         settings.mixture.learnInterval = 4_096
-        #expect(try Numbers(users: 1e6, events: 165_000).plan(settings).groups == 1)
+        #expect(try Numbers(users: 9e5, events: 130_000).plan(settings).groups == 1)
         settings.mixture.enabled = false
         let plain = try Numbers(users: 1e6, events: 250_000).plan(settings)
         #expect(plain.groups == 1)

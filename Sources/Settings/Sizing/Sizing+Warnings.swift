@@ -17,8 +17,9 @@ extension Sizing {
                 """)
         }
         if groups > 1 || shared > Self.plannedUse / 2,
-            let interval = unit.quieterInterval(Self.plannedUse / 4)
-                ?? unit.quieterInterval(Self.plannedUse / 2),
+            let interval = [0.25, 0.5, 0.8].lazy.compactMap({
+                unit.quieterInterval($0 * Self.plannedUse)
+            }).first,
             interval > unit.settings.mixture.learnInterval
         {
             var settings = unit.settings
