@@ -98,9 +98,9 @@ struct RowSum {
     func times(_ factor: Double) -> [Double] { places.indices.map { places[$0] * factor } }
 
     @inline(__always)
-    mutating func add(_ row: FeatureRow, times factor: Double = 1) {
+    mutating func add(_ row: FeatureRow) {
         // Two loops: one with both is too long for the compiler to write out, and each lane a detour by the stack.
-        for place in 0..<16 { places[place] += factor * Double(row.low[place]) }
-        for place in 0..<16 { places[place + 16] += factor * Double(row.high[place]) }
+        for place in 0..<16 { places[place] += Double(row.low[place]) }
+        for place in 0..<16 { places[place + 16] += Double(row.high[place]) }
     }
 }

@@ -25,7 +25,7 @@ extension SettingKey {
             "mixture.learn-interval", \.mixture.learnInterval, .integer(1...1_000_000),
             """
             One of so many events is scored and learnt from, by its hash: each costs as much as a
-            list. 64 keeps up with 40 000 events a second; smaller logs learn sooner with less.
+            list. 64 keeps up with 80 000 events a second; smaller logs learn sooner with less.
             The first 1 000 events of a log are all learnt from, half of the next 1 000, a third
             of the next, and so on until it is one of this many.
             """),

@@ -162,8 +162,6 @@ public struct PopularityOrder: Sendable {
     private static func precedes(
         _ left: KeyIndex.Number, _ right: KeyIndex.Number, _ statistics: Statistics
     ) -> Bool {
-        let values = statistics.popularity.values
-        let (a, b) = (values[Int(left)], values[Int(right)])
-        return a != b ? a > b : statistics.items.keys[Int(left)] < statistics.items.keys[Int(right)]
+        rank(left, statistics).precedes(rank(right, statistics))
     }
 }
